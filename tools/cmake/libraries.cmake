@@ -1,0 +1,33 @@
+# The libraries of other projects, as targets that modules name in DEPS: lib_event lib_lmdb lib_zstd
+# lib_hiredis lib_check, and for base: lib_xxhash lib_jemalloc. Their headers are SYSTEM headers.
+find_package(PkgConfig REQUIRED)
+
+# add_library_target(name pkg_config_module [header library])
+# header and library are looked for where the distribution has no .pc file.
+function(add_library_target name module)
+  add_library(${name} INTERFACE)
+  pkg_check_modules(${name} QUIET IMPORTED_TARGET ${module})
+  if(${name}_FOUND)
+    target_link_libraries(${name} INTERFACE PkgConfig::${name})
+    return()
+  endif()
+  if(ARGC LESS 4)
+    message(FATAL_ERROR "library ${module} not found (pkg-config)")
+  endif()
+  find_path(${name}_INCLUDE_DIR ${ARGV2} REQUIRED)
+  find_library(${name}_LIBRARY ${ARGV3} REQUIRED)
+  target_include_directories(${name} SYSTEM INTERFACE ${${name}_INCLUDE_DIR})
+  target_link_libraries(${name} INTERFACE ${${name}_LIBRARY})
+endfunction()
+
+add_library_target(lib_event libevent_core)
+add_library_target(lib_lmdb lmdb lmdb.h lmdb)
+add_library_target(lib_zstd libzstd zstd.h zstd)
+add_library_target(lib_xxhash libxxhash xxhash.h xxhash)
+if(KELVIN_JEMALLOC)
+  add_library_target(lib_jemalloc jemalloc jemalloc/jemalloc.h jemalloc)
+endif()
+if(KELVIN_TESTS)
+  add_library_target(lib_hiredis hiredis)
+  add_library_target(lib_check check)
+endif()
