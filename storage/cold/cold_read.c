@@ -1,0 +1,178 @@
+/*
+ * cold_read.c: answers jobs from one snapshot.
+ *
+ *   key ─► stored key ─► leaf ─► parse ─► full key and header sum ─► (VALUE) payload: sum, decompress, decode
+ *
+ * Nothing that a job returns points into the map. A job runs inside the guard, and may be left in its middle: what it
+ * allocated is then reachable from the job or the reader and is freed here.
+ */
+#include "base/check.h"
+#include "base/mem.h"
+#include "cold_internal.h"
+
+struct run {
+    struct cold_reader *reader;
+    struct cold_job *job;
+};
+
+static enum status read_failure(const struct cold_reader *reader, int code)
+{
+    return cold_env_status(reader->cold, code, NULL, "cannot read");
+}
+
+/* The record of a key. ST_OK, ST_NOT_FOUND (absent, or the record is of another long key), ST_CORRUPT, ST_IO. */
+static enum status find(
+    struct cold_reader *reader, const struct key *key, struct cold_record *record)
+{
+    struct cold *const cold = reader->cold;
+    struct cold_key stored;
+    cold_key_encode(cold->secret, key, &stored);
+    MDB_val name = cold_key_val(&stored);
+    MDB_val bytes;
+    const int code = mdb_get(reader->txn, cold->records, &name, &bytes);
+    if (code == MDB_NOTFOUND)
+        return ST_NOT_FOUND;
+    if (code != MDB_SUCCESS)
+        return read_failure(reader, code);
+    if (cold_record_parse(cold_val_slice(bytes), record) != ST_OK)
+        return ST_CORRUPT;
+    struct slice full_key;
+    const enum status status =
+        cold_full_key(cold, reader->txn, cold_key_slice(&stored), record, &reader->key, &full_key);
+    if (status != ST_OK)
+        return status;
+    return slice_equal(full_key, key_slice(key)) ? ST_OK : ST_NOT_FOUND;
+}
+
+/* Straight into the blob that the record will keep: no second copy of a large string. */
+static enum status read_blob(
+    struct cold_reader *reader, struct cold_job *job, const struct cold_record *record)
+{
+    const size_t size = (size_t)record->header.value_size;
+    reader->blob = blob_create(size);
+    if (reader->blob == NULL)
+        return ST_NO_MEMORY;
+    const enum status status = cold_payload_read(reader, record, reader->blob->data);
+    if (status != ST_OK)
+        return status;
+    reader->blob->size = size;
+    job->value = value_blob(reader->blob);
+    reader->blob = NULL; /* ownership moved */
+    return ST_OK;
+}
+
+static bool becomes_blob(const struct cold_header *header)
+{
+    return header->type == VALUE_STRING && header->encoding == VALUE_ENCODING_RAW &&
+           header->value_size > VALUE_INLINE_SIZE_MAX &&
+           header->value_size <= VALUE_STRING_SIZE_MAX;
+}
+
+/* Room for a size that a file chose. */
+static bool reserve_exactly(struct buf *buf, uint64_t size)
+{
+    buf_clear(buf);
+    if (buf->capacity >= size && buf->data != NULL)
+        return true;
+    char *const data = mem_try_realloc(buf->data, size == 0 ? 1 : (size_t)size);
+    if (data == NULL)
+        return false;
+    buf->data = data;
+    buf->capacity = size == 0 ? 1 : (size_t)size;
+    return true;
+}
+
+static enum status read_value(
+    struct cold_reader *reader, struct cold_job *job, const struct cold_record *record)
+{
+    if (becomes_blob(&record->header))
+        return read_blob(reader, job, record);
+    if (!reserve_exactly(&job->payload, record->header.value_size))
+        return ST_NO_MEMORY;
+    enum status status = cold_payload_read(reader, record, job->payload.data);
+    if (status != ST_OK)
+        return status;
+    job->payload.size = (size_t)record->header.value_size;
+    return value_decode((unsigned)record->header.type, (unsigned)record->header.encoding,
+        buf_slice(&job->payload), &job->value);
+}
+
+static enum status read_record(struct cold_reader *reader, struct cold_job *job)
+{
+    struct cold_record record;
+    const enum status status = find(reader, &job->key, &record);
+    if (status != ST_OK)
+        return status;
+    job->header = record.header;
+    return job->kind == COLD_JOB_VALUE ? read_value(reader, job, &record) : ST_OK;
+}
+
+static void run_guarded(void *context)
+{
+    const struct run *const run = context;
+    switch (run->job->kind) {
+    case COLD_JOB_VALUE:
+    case COLD_JOB_HEADER: run->job->status = read_record(run->reader, run->job); return;
+    case COLD_JOB_RANGE: run->job->status = cold_walk_range(run->reader, run->job); return;
+    case COLD_JOB_DUE: run->job->status = cold_walk_due(run->reader, run->job); return;
+    }
+    UNREACHABLE("job kind");
+}
+
+static void count(struct cold *cold, const struct cold_job *job)
+{
+    if (job->kind != COLD_JOB_VALUE && job->kind != COLD_JOB_HEADER)
+        return;
+    if (job->status == ST_NOT_FOUND)
+        metric_add(&cold->metrics, absent_count, 1);
+    if (job->status != ST_OK)
+        return;
+    if (job->priority == COLD_PREFETCH)
+        metric_add(&cold->metrics, prefetch_read_count, 1);
+    else
+        metric_add(&cold->metrics, read_count, 1);
+    if (job->kind == COLD_JOB_VALUE)
+        metric_add(&cold->metrics, read_bytes, job->header.value_size);
+}
+
+void cold_job_run(struct cold_reader *reader, struct cold_job *job)
+{
+    struct cold *const cold = reader->cold;
+    struct run run = {.reader = reader, .job = job};
+    const enum cold_guard_result result = cold_guard_run(COLD_GUARD_READ, run_guarded, &run);
+    cold_reader_drop(reader);
+    if (result != COLD_GUARD_OK)
+        job->status = cold_guard_status(cold, result, NULL, "cannot read");
+    if (result != COLD_GUARD_OK || job->status == ST_CORRUPT)
+        cold_report_damage(cold, result == COLD_GUARD_BUS ? "page" : "record");
+    if (job->status != ST_OK) {
+        cold_job_deinit(job);
+    }
+    count(cold, job);
+}
+
+void cold_job_deinit(struct cold_job *job)
+{
+    value_release(&job->value);
+    job->value = (struct value){0};
+    buf_deinit(&job->payload);
+    mem_free(job->entries);
+    job->entries = NULL;
+    job->entry_count = 0;
+    buf_deinit(&job->keys);
+    job->range_end = false;
+}
+
+void cold_read_now(struct cold *cold, struct cold_job *job)
+{
+    CHECK_MAY_BLOCK();
+    struct cold_reader *const reader = cold_reader_borrow(cold);
+    const enum status status = cold_reader_begin(reader, NULL);
+    if (status == ST_OK) {
+        cold_job_run(reader, job);
+        cold_reader_end(reader);
+    } else {
+        job->status = status;
+    }
+    cold_reader_return(reader);
+}
