@@ -77,6 +77,12 @@ static void on_captured(void *context, bool committed)
     hooks->captured(hooks->context, committed);
 }
 
+static void on_overwritten(void *context, uint32_t space, bool had_expiry)
+{
+    const struct tier_hooks *hooks = &((struct process *)context)->keyspace_hooks;
+    hooks->overwritten(hooks->context, space, had_expiry);
+}
+
 static bool on_space_is_dead(void *context, uint32_t space)
 {
     const struct tier_hooks *hooks = &((struct process *)context)->keyspace_hooks;
@@ -297,6 +303,7 @@ static enum status open_store(struct process *process, struct error *error)
     config.hooks = (struct tier_hooks){.context = process,
         .capture = on_capture,
         .captured = on_captured,
+        .overwritten = on_overwritten,
         .space_is_dead = on_space_is_dead,
         .prefetch_done = on_prefetch_done,
         .health = on_health,

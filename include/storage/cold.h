@@ -161,6 +161,14 @@ struct cold_job {
 void cold_submit(struct cold *cold, struct cold_job *const *jobs, size_t count);
 /* Runs the job on the calling thread, without done (recovery, tools). May block. */
 void cold_read_now(struct cold *cold, struct cold_job *job);
+/*
+ * Headers of many keys on the calling thread (recovery): they are sorted, in the order of k. found() is called for those that the tier holds,
+ * with NULL if the record is damaged. May block. ST_OK, ST_IO.
+ */
+typedef void (*cold_header_fn)(
+    void *context, const struct key *key, const struct cold_header *header);
+MUST_USE enum status cold_read_headers(struct cold *cold, const struct key *keys, size_t count,
+    cold_header_fn found, void *context, struct error *error);
 /* Frees results; the job can be used again. Results of a job that failed are freed already. */
 void cold_job_deinit(struct cold_job *job);
 

@@ -120,9 +120,13 @@ unsigned hot_partition(const struct key *key);
 
 /* --- looking up ------------------------------------------------------------------------------------ */
 
-/* Software prefetch for batches: first all buckets, then all records whose tag matches. Under the stripe. */
-void hot_prefetch_bucket(const struct hot *hot, const struct key *key);
-void hot_prefetch_record(const struct hot *hot, const struct key *key);
+/*
+ * Software prefetch for batches: fetches what looking these keys up will touch, all at once, and the first 128 to 192 bytes of their records. As many keys as
+ * the innermost cache has room for: some hundred. Under the stripes.
+ */
+void hot_prefetch(const struct hot *hot, const struct key *keys, size_t count);
+/* Fetches the rest of a record's value, up to some KiB. A look-up is part of it. Under the stripe. */
+void hot_prefetch_value(const struct hot *hot, const struct key *key);
 
 /* The entry in whatever state, or NULL. Changes nothing. */
 struct hot_record *hot_find(const struct hot *hot, const struct key *key);

@@ -50,7 +50,7 @@ struct keyspace;
 MUST_USE struct keyspace *keyspace_create(unsigned database_count);
 /* After the tier is closed. Takes NULL. */
 void keyspace_destroy(struct keyspace *keyspace);
-/* Hooks for tier_config: context, capture, captured, space_is_dead are filled in; the rest is left alone. */
+/* Hooks for tier_config: context, capture, captured, overwritten, space_is_dead are filled in; the rest is left alone. */
 void keyspace_hooks(struct keyspace *keyspace, struct tier_hooks *hooks);
 /* After tier_open(), before tier_recover(): takes over tier_meta(). ST_OK; ST_CORRUPT; ST_INVALID: more databases stored than configured. */
 MUST_USE enum status keyspace_attach(
@@ -77,6 +77,12 @@ struct keyspace_view {
     void *on_read_context;
     uint64_t
         changes; /* out: effects logged and changes made (server.dirty); the dispatcher resets it */
+    /*
+     * What the dispatcher's gather has found of this very key, or NULL: saves the first keyspace_find() the look-up. Nothing may have
+     * changed the entry in between; taken back by the first use, and by keyspace_set().
+     */
+    const struct key *found_key;
+    struct hot_record *found;
 };
 
 /*

@@ -42,6 +42,7 @@ struct prefetch_options {
     X(absent_count, METRIC_COUNTER, "predicted keys that do not exist")                      \
     X(refused_accuracy, METRIC_COUNTER, "predictions withheld: source not accurate enough")  \
     X(refused_budget, METRIC_COUNTER, "predictions withheld: I/O budget")                    \
+    X(refused_busy, METRIC_COUNTER, "predictions withheld: demand reads or room come first") \
     X(refused_resident, METRIC_COUNTER, "predictions of keys already in RAM")                \
     X(successor_issued, METRIC_COUNTER, "issued by the successor table")                     \
     X(successor_useful, METRIC_COUNTER, "useful, of the successor table")                    \

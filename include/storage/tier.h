@@ -34,14 +34,16 @@
         "bound on the process's anonymous memory; 0 is no limit")                                 \
     X("dirty-limit", dirty_limit, OPTION_BYTES, 0, 0, INT64_MAX, OPTION_RUNTIME,                  \
         "memory of records newer than the cold tier at which writers wait; 0: half of maxmemory") \
-    X("checkpoint-log-size", checkpoint_log_size, OPTION_BYTES, 128 * MiB, 64 * KiB, 64 * GiB,    \
-        OPTION_RUNTIME, "length of the log tail that starts a checkpoint")                        \
+    X("checkpoint-log-size", checkpoint_log_size, OPTION_BYTES, 640 * MiB, 64 * KiB, 64 * GiB,    \
+        OPTION_RUNTIME,                                                                           \
+        "length of the log tail that starts a checkpoint; each command in it "                    \
+        "counts for 256 bytes more")                                                              \
     X("checkpoint-interval", checkpoint_interval_s, OPTION_INT, 300, 1, 86400, OPTION_RUNTIME,    \
         "seconds after which a checkpoint starts if anything changed")                            \
     X("checkpoint-memory", checkpoint_memory, OPTION_BYTES, 0, 0, 64 * GiB, OPTION_RUNTIME,       \
         "memory a checkpoint may use; dirty keys beyond it start one earlier; 0: a quarter of "   \
         "maxmemory, from 8mb to 64mb")                                                            \
-    X("aof-max-tail", aof_tail_max, OPTION_BYTES, 1 * GiB, 1 * MiB, 1 * TiB, OPTION_RUNTIME,      \
+    X("aof-max-tail", aof_tail_max, OPTION_BYTES, 2 * GiB, 1 * MiB, 1 * TiB, OPTION_RUNTIME,      \
         "length of the log tail at which writers wait for the checkpoint")                        \
     X("hot-list-interval", hot_list_interval_s, OPTION_INT, 120, 0, 86400, OPTION_RUNTIME,        \
         "seconds between hot lists stored for a warm restart; 0: at shutdown only")
@@ -91,6 +93,11 @@ struct tier_hooks {
     void (*capture)(void *context, struct buf *meta, struct buf *dead_spaces);
     /* The checkpoint that captured last has committed (true) or failed (false: its dead spaces must be given again). Checkpointer thread. */
     void (*captured)(void *context, bool committed);
+    /*
+     * In recovery: a key of the space that tier_overwrite() was told of did exist, with an expiry or without, though its overwriting was executed as
+     * if it had not. May be NULL.
+     */
+    void (*overwritten)(void *context, uint32_t space, bool had_expiry);
     /* Any thread, lock-free: the space belongs to no database any more. */
     bool (*space_is_dead)(void *context, uint32_t space);
     /* A prefetched key was found (or not) in the cold tier; was demoted unused; was used for the first time. Under its stripe. May be NULL. */
@@ -124,6 +131,15 @@ struct tier_recovery {
     uint64_t frame_count;
     struct aof_tail tail; /* torn: what was cut */
 };
+/*
+ * For apply(), instead of tier_gather(): the next command overwrites the key whatever it was. The stripe is locked. If only the cold tier knows
+ * whether it existed, it is taken for absent, and hooks.overwritten() may correct that: at the end, before a checkpoint, or when
+ * settled. Commands that depend on counts (flushes, swaps) must be preceded by tier_overwrite_settle(). ST_OK, ST_IO.
+ */
+MUST_USE enum status tier_overwrite(
+    struct tier_turn *turn, const struct key *key, struct error *error);
+MUST_USE enum status tier_overwrite_settle(struct tier_turn *turn, struct error *error);
+
 /*
  * Executes the log from X: apply() is called with each frame's payload (whole commands) and the turn to run them in
  * (stripes locked by apply itself through tier_turn_lock()); what it returns other than ST_OK is corruption at that frame. Keeps to maxmemory
@@ -232,6 +248,12 @@ enum status tier_wait_status(const struct tier_wait *wait);
 #define TIER_GATHER_FETCH_MAX 4096
 MUST_USE enum status tier_gather(struct tier_turn *turn, const struct key *keys,
     const enum tier_need *needs, size_t count, struct tier_wait *wait, size_t *failed);
+/*
+ * The short way for a request of one key that has not waited: true if the key is ready, with its entry or NULL in *record. False:
+ * nothing was done, call tier_gather(). Not in recovery.
+ */
+bool tier_is_ready(
+    struct tier_turn *turn, const struct key *key, enum tier_need need, struct hot_record **record);
 void tier_gather_release(
     struct tier_turn *turn, const struct key *keys, size_t count, struct tier_wait *wait);
 

@@ -219,7 +219,7 @@ static void cmd_config_get(struct command_call *call)
 static void cmd_config_set(struct command_call *call)
 {
     if (call->argc % 2 != 0) {
-        command_reply_arity(call->reply, call->command);
+        reply_error(call->reply, REPLY_SYNTAX);
         return;
     }
     const size_t count = ((size_t)call->argc - 2) / 2;

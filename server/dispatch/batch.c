@@ -14,6 +14,9 @@
 #include "base/mem.h"
 #include "dispatch_internal.h"
 
+/* Requests and replies of this size have values beyond what is prefetched of every record; so many commands ahead these are. */
+enum { LONG_VALUE_SIZE = 256, VALUES_AHEAD = 6 };
+
 static bool is_served(const struct session_io *io)
 {
     return io->park == PARK_NONE && !io->session.closing && !io->session.close_after_reply;
@@ -47,6 +50,25 @@ static enum resp_result next_command(
     return resp_input_next(io->session.input, limits, &slot->request, &slot->protocol_error);
 }
 
+/* Clients repeat themselves: the name of the command before, as it was written, is looked at first. */
+static void resolve(struct worker *worker, struct slot *slot)
+{
+    const struct slice name = slot->request.argv[0];
+    if (likely(name.size == worker->name_size &&
+               memcmp(name.data, worker->name, worker->name_size) == 0)) {
+        slot->command = slot->container = worker->named;
+        return;
+    }
+    slot->command = command_resolve(slot->request.argc, slot->request.argv, &slot->container);
+    const bool is_plain = slot->command != NULL && slot->command->parent == NULL &&
+                          slot->command->subcommands == NULL;
+    if (is_plain && name.size <= sizeof(worker->name)) {
+        memcpy(worker->name, name.data, name.size);
+        worker->name_size = name.size;
+        worker->named = slot->command;
+    }
+}
+
 /* Takes commands of one connection until it has none left (true) or the batch is full (false). */
 static bool fill_from(struct worker *worker, struct session_io *io)
 {
@@ -60,8 +82,7 @@ static bool fill_from(struct worker *worker, struct session_io *io)
         struct slot *slot = add_slot(worker, io);
         switch (next_command(io, &limits, slot)) {
         case RESP_COMMAND:
-            slot->command =
-                command_resolve(slot->request.argc, slot->request.argv, &slot->container);
+            resolve(worker, slot);
             execute_make_keys(worker, slot);
             /* What a password allows decides how the next bytes are read: run AUTH and HELLO before parsing on. */
             if (unlikely(limits.unauthenticated))
@@ -118,7 +139,7 @@ static void lock_and_prefetch(struct worker *worker)
     struct batch *batch = worker->batch;
     struct hot *hot = worker->view.hot;
     uint64_t stripes = 0;
-    for (size_t i = 0; i < batch->count; i++) {
+    for (size_t i = 0; i < batch->count && stripes != hot_stripes_all(hot); i++) {
         const struct slot *slot = &batch->slots[i];
         if (slot->key_count != SIZE_MAX)
             stripes |= execute_stripes(worker, slot->keys, slot->key_count);
@@ -128,16 +149,8 @@ static void lock_and_prefetch(struct worker *worker)
     tier_turn_lock(worker->turn, stripes);
     if (batch->count == 1 && batch->slots[0].key_count <= 1)
         return;
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct slot *slot = &batch->slots[i];
-        for (size_t k = 0; k < slot->key_count && slot->key_count != SIZE_MAX; k++)
-            hot_prefetch_bucket(hot, &slot->keys[k]);
-    }
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct slot *slot = &batch->slots[i];
-        for (size_t k = 0; k < slot->key_count && slot->key_count != SIZE_MAX; k++)
-            hot_prefetch_record(hot, &slot->keys[k]);
-    }
+    /* Commands with keys of their own have thousands, more than caches hold. */
+    hot_prefetch(hot, batch->keys, batch->key_count);
 }
 
 /* The commands from slot `index` on that belong to the same connection go back; returns the first that doesn't. */
@@ -197,12 +210,27 @@ static void look_ahead(struct worker *worker, size_t from, size_t end)
     }
 }
 
+/* Where values are long, those a few commands ahead are on their way while this one runs. */
+static void prefetch_value(struct worker *worker, const struct slot *slot)
+{
+    if (slot->key_count != 1 ||
+        (!worker->replies_are_long && slot->request.request.size < LONG_VALUE_SIZE))
+        return;
+    const struct key *key = &slot->keys[0];
+    if ((tier_turn_locked(worker->turn) & hot_stripe(worker->view.hot, key)) != 0)
+        hot_prefetch_value(worker->view.hot, key);
+}
+
 static void run_slots(struct worker *worker)
 {
     struct batch *batch = worker->batch;
+    for (size_t i = 0; i < batch->count && i < VALUES_AHEAD; i++)
+        prefetch_value(worker, &batch->slots[i]);
     for (size_t i = 0; i < batch->count;) {
         struct slot *slot = &batch->slots[i];
         struct session_io *io = slot->io;
+        if (i + VALUES_AHEAD < batch->count)
+            prefetch_value(worker, &batch->slots[i + VALUES_AHEAD]);
         if (io->session.closing || io->session.close_after_reply) {
             i++;
             continue;
@@ -222,6 +250,7 @@ static void run_slots(struct worker *worker)
 static void finish(struct worker *worker)
 {
     struct batch *batch = worker->batch;
+    size_t reply_bytes = 0;
     for (size_t i = 0; i < batch->count; i++) {
         struct slot *slot = &batch->slots[i];
         execute_drop_keys(slot);
@@ -229,6 +258,7 @@ static void finish(struct worker *worker)
         if (i + 1 < batch->count && batch->slots[i + 1].io == io)
             continue;
         io->in_batch = false;
+        reply_bytes += io->session.output.pending_size;
         if (io->session.closing) {
             if (!io->is_ready)
                 session_io_close(io);
@@ -238,6 +268,7 @@ static void finish(struct worker *worker)
             resp_input_release(io->session.input);
         session_io_touch(io);
     }
+    worker->replies_are_long = reply_bytes > batch->count * LONG_VALUE_SIZE;
 }
 
 static void share_time(struct worker *worker, uint64_t elapsed_ns)
@@ -247,14 +278,18 @@ static void share_time(struct worker *worker, uint64_t elapsed_ns)
         return;
     const uint64_t each_ns = elapsed_ns / batch->count;
     const bool alone = worker->server->worker_count == 1;
-    for (size_t i = 0; i < batch->count; i++) {
-        if (batch->slots[i].command == NULL)
+    size_t end;
+    for (size_t i = 0; i < batch->count; i = end) {
+        const struct command *command = batch->slots[i].command;
+        for (end = i + 1; end < batch->count && batch->slots[end].command == command;)
+            end++;
+        if (command == NULL)
             continue;
-        struct command_stats *stats = command_stats_of(batch->slots[i].command);
+        struct command_stats *stats = command_stats_of(command);
         if (alone)
-            metric_bump(stats, nsec_total, each_ns);
+            metric_bump(stats, nsec_total, each_ns * (end - i));
         else
-            metric_add(stats, nsec_total, each_ns);
+            metric_add(stats, nsec_total, each_ns * (end - i));
     }
 }
 

@@ -12,9 +12,8 @@
 #include <event2/event_struct.h>
 
 #define SESSION_MAGIC 0x4b535331u
-/* Commands of one batch; with several workers fewer, so that stripes are not held for long. */
-#define BATCH_MAX        512
-#define BATCH_MAX_SHARED 128
+/* Commands of one batch: enough to overlap the cache misses, and all that was fetched still lies in the innermost cache. */
+#define BATCH_MAX 128
 /* Keys of one batch; a command with more has an array of its own. */
 #define BATCH_KEY_MAX 4096
 /* A connection is read from once per turn, at most so much; a parked one until it has this much pending. */
@@ -113,9 +112,16 @@ struct worker {
     struct random random;
     uint64_t now_ms;
     struct session_list ready, flush;
+    char name[16]; /* of the last command resolved, as written; name_size 0: none */
+    size_t name_size;
+    bool replies_are_long; /* those of the batch before were */
+    const struct command *named;
     struct session_io *gated;  /* waiting for D */
     struct session_io *parked; /* PARK_ROOM, PARK_PAUSE, PARK_OUTPUT */
     struct session_io *sessions;
+    /* Its part of the server's gauges of the same names, as last told. */
+    uint64_t input_bytes, output_bytes;
+    _Atomic uint64_t largest_bytes; /* of its connections that may be evicted, at its last tick */
     _Atomic uint64_t session_count;
     _Atomic bool has_gated; /* the log thread sends durable_task only then */
     _Atomic bool durable_sent;

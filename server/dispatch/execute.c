@@ -18,6 +18,8 @@
 
 uint64_t execute_stripes(const struct worker *worker, const struct key *keys, size_t count)
 {
+    if (likely(hot_has_single_stripe(worker->view.hot)))
+        return count > 0 ? hot_stripes_all(worker->view.hot) : 0;
     uint64_t stripes = 0;
     for (size_t i = 0; i < count; i++)
         stripes |= hot_stripe(worker->view.hot, &keys[i]);
@@ -26,6 +28,8 @@ uint64_t execute_stripes(const struct worker *worker, const struct key *keys, si
 
 uint64_t execute_partitions(const struct key *keys, size_t count)
 {
+    if (likely(count == 1))
+        return (uint64_t)1 << hot_partition(keys);
     uint64_t partitions = 0;
     for (size_t i = 0; i < count; i++)
         partitions |= (uint64_t)1 << hot_partition(&keys[i]);
@@ -46,6 +50,15 @@ void execute_make_keys(struct worker *worker, struct slot *slot)
         return;
     view->database = slot->database;
     struct batch *batch = worker->batch;
+    const int first = command->keys.first;
+    if (likely(command->find_keys == NULL && command->keys.last == first &&
+               command->key_database == NULL && first < slot->request.argc &&
+               batch->key_count < BATCH_KEY_MAX)) {
+        slot->keys = &batch->keys[batch->key_count++];
+        slot->keys[0] = keyspace_key(view, slot->request.argv[first]);
+        slot->key_count = 1;
+        return;
+    }
     int indexes_small[64];
     int *indexes = indexes_small;
     int count = command_key_indexes(
@@ -105,6 +118,7 @@ void execute_init_call(struct worker *worker, struct session *session,
     view->database = session->database;
     view->no_touch = session->no_touch;
     view->changes = 0;
+    view->found_key = NULL;
     worker->reader = (uint32_t)session->id;
     worker->reads_noted = 0;
     worker->reader_waited = session->io_place->resumed;
@@ -366,6 +380,14 @@ static enum status gather_slot(struct worker *worker, struct slot *slot)
     enum tier_need needs_small[NEEDS_ON_STACK];
     enum tier_need *needs = needs_small;
     const struct command *command = slot->command;
+    struct keyspace_view *view = &worker->view;
+    if (likely(
+            slot->key_count == 1 && slot->io->pinned_keys == NULL && !slot->io->resumed &&
+            tier_is_ready(worker->turn, &slot->keys[0],
+                execute_need(command, slot->request.argc, slot->request.argv, 0), &view->found))) {
+        view->found_key = &slot->keys[0];
+        return ST_OK;
+    }
     if (slot->key_count > NEEDS_ON_STACK)
         needs = mem_alloc(slot->key_count * sizeof(*needs));
     for (size_t i = 0; i < slot->key_count; i++)

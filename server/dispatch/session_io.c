@@ -452,6 +452,28 @@ void session_io_flush_gated(struct worker *worker)
         atomic_store_explicit(&worker->has_gated, false, memory_order_seq_cst);
 }
 
+static uint64_t memory_of(const struct session *session)
+{
+    return resp_input_memory(session->input) + session->queued_bytes + session->output.memory_size;
+}
+
+/* maxmemory-clients: the greediest of all connections goes, on its own worker, one at a time. */
+static void evict_largest(struct worker *worker, struct session_io *largest)
+{
+    struct server *server = worker->server;
+    const uint64_t own = memory_of(&largest->session);
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        const struct worker *other = server->workers[i];
+        if (other != worker &&
+            atomic_load_explicit(&other->largest_bytes, memory_order_relaxed) > own)
+            return;
+    }
+    log_warn("dispatch: evicting client id=%lu addr=%s", largest->session.id,
+        largest->session.peer_address);
+    metric_add(&server->metrics, evicted_client_count, 1);
+    session_io_close(largest);
+}
+
 /* Timeouts, memory figures, maxmemory-clients: every TICK_MS. */
 void session_io_tick(struct worker *worker)
 {
@@ -460,6 +482,7 @@ void session_io_tick(struct worker *worker)
     const int64_t memory_max = OPTION_GET(&server->settings->server, clients_memory_max);
     uint64_t input_bytes = 0;
     uint64_t output_bytes = 0;
+    uint64_t largest_bytes = 0;
     struct session_io *largest = NULL;
     struct session_io *next = NULL;
     for (struct session_io *io = worker->sessions; io != NULL; io = next) {
@@ -471,23 +494,20 @@ void session_io_tick(struct worker *worker)
             session_io_close(io);
             continue;
         }
-        const size_t memory = resp_input_memory(session->input) + session->output.memory_size;
         input_bytes += resp_input_memory(session->input) + session->queued_bytes;
         output_bytes += session->output.memory_size;
-        if (!session->no_evict && session->fd >= 0 &&
-            (largest == NULL || memory > resp_input_memory(largest->session.input) +
-                                             largest->session.output.memory_size))
+        if (!session->no_evict && session->fd >= 0 && memory_of(session) > largest_bytes) {
             largest = io;
+            largest_bytes = memory_of(session);
+        }
     }
-    if (worker->index == 0) {
-        metric_set(&server->metrics, query_buffer_bytes, input_bytes);
-        metric_set(&server->metrics, output_buffer_bytes, output_bytes);
-    }
-    const uint64_t total = (input_bytes + output_bytes) * server->worker_count;
-    if (memory_max > 0 && total > (uint64_t)memory_max && largest != NULL) {
-        log_warn("dispatch: evicting client id=%lu addr=%s", largest->session.id,
-            largest->session.peer_address);
-        metric_add(&server->metrics, evicted_client_count, 1);
-        session_io_close(largest);
-    }
+    metric_add(&server->metrics, query_buffer_bytes, input_bytes - worker->input_bytes);
+    metric_add(&server->metrics, output_buffer_bytes, output_bytes - worker->output_bytes);
+    worker->input_bytes = input_bytes;
+    worker->output_bytes = output_bytes;
+    const uint64_t total = metric_get(&server->metrics, query_buffer_bytes) +
+                           metric_get(&server->metrics, output_buffer_bytes);
+    atomic_store_explicit(&worker->largest_bytes, largest_bytes, memory_order_relaxed);
+    if (memory_max > 0 && total > (uint64_t)memory_max && largest != NULL)
+        evict_largest(worker, largest);
 }

@@ -154,7 +154,7 @@ static struct worker *worker_create(struct server *server, unsigned index)
     struct worker *worker = mem_alloc_zero(sizeof(*worker));
     worker->server = server;
     worker->index = index;
-    worker->batch_max = server->worker_count == 1 ? BATCH_MAX : BATCH_MAX_SHARED;
+    worker->batch_max = BATCH_MAX;
     worker->batch = mem_alloc_zero(sizeof(*worker->batch));
     worker->pool = resp_pool_create();
     random_init(&worker->random, clock_monotonic_ns() + index);

@@ -245,6 +245,49 @@ static enum resp_step take_arguments(struct resp_input *input, const struct resp
     }
 }
 
+/*
+ * The common case in one go: at most nine short arguments, canonical and wholly there. False: nothing has changed, the long way finds
+ * out why.
+ */
+static inline bool take_at_once(struct resp_input *input, struct resp_command *command)
+{
+    const struct resp_block *const block = input->block;
+    struct resp_array *const array = input->arrays;
+    if (unlikely(input->total != 0 || block == NULL || array == NULL))
+        return false;
+    const char *const start = block->data + input->position;
+    const char *const end = block->data + block->size;
+    if (end - start <= 4 + SHORT_NUMBER_SPAN || start[0] != '*' || start[2] != '\r' ||
+        start[3] != '\n')
+        return false;
+    const uint32_t total = (uint32_t)(uint8_t)start[1] - '0';
+    if (total - 1 >= 9 || array->capacity - array->used < total)
+        return false;
+    struct slice *const argv = array->slots + array->used;
+    const char *p = start + 4;
+    for (uint32_t index = 0; index < total; index++) {
+        uint32_t size;
+        if (end - p <= SHORT_NUMBER_SPAN || *p != '$')
+            return false;
+        const char *const data = short_number(p + 1, &size);
+        if (data == NULL || size > UNAUTHENTICATED_SIZE_MAX || end - data < (ptrdiff_t)size + 2)
+            return false;
+        argv[index] = slice_of(data, size);
+        p = data + size + 2;
+        if (p[-2] != '\r' || p[-1] != '\n')
+            return false;
+    }
+    array->used += total;
+    input->position = (size_t)(p - block->data);
+    input->start = input->position;
+    input->out = true;
+    *command = (struct resp_command){.argc = (int)total,
+        .argv = argv,
+        .request = slice_of(start, (size_t)(p - start)),
+        .blob_index = -1};
+    return true;
+}
+
 static enum resp_step take_command(struct resp_input *input, const struct resp_limits *limits)
 {
     if (input->total == 0) {
@@ -299,6 +342,8 @@ enum resp_result resp_input_next(struct resp_input *input, const struct resp_lim
     }
     enum resp_step step = STEP_FATAL;
     if (likely(!input->out_of_memory)) {
+        if (likely(!limits->unauthenticated) && take_at_once(input, command))
+            return RESP_COMMAND;
         do {
             step = take_command(input, limits);
         } while (step == STEP_SKIP);

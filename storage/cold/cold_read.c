@@ -29,7 +29,10 @@ static enum status find(
     cold_key_encode(cold->secret, key, &stored);
     MDB_val name = cold_key_val(&stored);
     MDB_val bytes;
-    const int code = mdb_get(reader->txn, cold->records, &name, &bytes);
+    /* A cursor stays on the page of the key before. */
+    const int code = reader->cursor != NULL
+                         ? mdb_cursor_get(reader->cursor, &name, &bytes, MDB_SET_KEY)
+                         : mdb_get(reader->txn, cold->records, &name, &bytes);
     if (code == MDB_NOTFOUND)
         return ST_NOT_FOUND;
     if (code != MDB_SUCCESS)
@@ -175,4 +178,96 @@ void cold_read_now(struct cold *cold, struct cold_job *job)
         job->status = status;
     }
     cold_reader_return(reader);
+}
+
+/* --- many headers ------------------------------------------------------------------------------------ */
+
+/* Keys of one snapshot. */
+enum { HEADERS_MAX = 4096 };
+/* Bytes of keys are fetched so many keys ahead. */
+enum { READ_AHEAD = 8 };
+
+struct headers {
+    struct cold_reader *reader;
+    const struct key *keys;
+    size_t count;
+    enum status status; /* of the whole */
+    enum status statuses[HEADERS_MAX];
+    struct cold_header headers[HEADERS_MAX];
+};
+
+static void read_headers_guarded(void *context)
+{
+    struct headers *const run = context;
+    struct cold_reader *const reader = run->reader;
+    const int code = cold_cursor_open(reader->txn, reader->cold->records, &reader->cursor);
+    if (code != MDB_SUCCESS) {
+        run->status = read_failure(reader, code);
+        return;
+    }
+    for (size_t index = 0; index < run->count; index++) {
+        if (index + READ_AHEAD < run->count)
+            prefetch_read(run->keys[index + READ_AHEAD].data);
+        struct cold_record record = {0};
+        run->statuses[index] = find(reader, &run->keys[index], &record);
+        run->headers[index] = record.header;
+    }
+}
+
+static enum status read_headers(struct headers *run, struct error *error)
+{
+    run->status = cold_reader_begin(run->reader, error);
+    if (run->status != ST_OK)
+        return run->status;
+    const enum cold_guard_result result =
+        cold_guard_run(COLD_GUARD_READ, read_headers_guarded, run);
+    cold_reader_drop(run->reader);
+    cold_reader_end(run->reader);
+    if (result != COLD_GUARD_OK) {
+        cold_report_damage(run->reader->cold, "page");
+        return cold_guard_status(run->reader->cold, result, error, "cannot read");
+    }
+    if (run->status != ST_OK)
+        return error_set(
+            error, run->status, 0, "cold tier %s: cannot read", run->reader->cold->directory);
+    return ST_OK;
+}
+
+/* Tells what was found; a key that could not be looked up ends it. */
+static enum status tell_headers(const struct headers *run, cold_header_fn found, void *context)
+{
+    for (size_t index = 0; index < run->count; index++) {
+        const enum status status = run->statuses[index];
+        if (status == ST_OK) {
+            found(context, &run->keys[index], &run->headers[index]);
+        } else if (status == ST_CORRUPT) {
+            cold_report_damage(run->reader->cold, "record");
+            found(context, &run->keys[index], NULL);
+        } else if (status != ST_NOT_FOUND) {
+            return status;
+        }
+    }
+    return ST_OK;
+}
+
+enum status cold_read_headers(struct cold *cold, const struct key *keys, size_t count,
+    cold_header_fn found, void *context, struct error *error)
+{
+    CHECK_MAY_BLOCK();
+    struct headers *const run = mem_alloc(sizeof(*run));
+    run->reader = cold_reader_borrow(cold);
+    enum status status = ST_OK;
+    for (size_t done = 0; status == ST_OK && done < count; done += run->count) {
+        run->keys = keys + done;
+        run->count = count - done < HEADERS_MAX ? count - done : HEADERS_MAX;
+        status = read_headers(run, error);
+        if (status == ST_OK) {
+            status = tell_headers(run, found, context);
+            if (status != ST_OK)
+                error_set(error, status, 0, "cold tier %s: cannot read", cold->directory);
+        }
+    }
+    cold_reader_return(run->reader);
+    mem_free(run);
+    return status == ST_OK || status == ST_NO_MEMORY ? status : ST_IO;
 }

@@ -312,15 +312,19 @@ static inline bool record_is(const struct hot_record *record, const struct key *
            bytes_equal(record_key_data(record), key->data, key->size);
 }
 
-/* One bit per slot with this tag. */
+static inline unsigned slot_match(const struct hot_bucket *bucket, uint64_t tag, unsigned place)
+{
+    return (unsigned)(slot_tag(bucket->slots[place]) == tag) << place;
+}
+
+/* One bit per slot with this tag. Written out: a loop over constant shifts costs twice as much. */
 static inline unsigned bucket_match(const struct hot_bucket *bucket, uint64_t tag)
 {
-    unsigned matches = 0;
-    for (unsigned place = 0; place < BUCKET_SLOT_COUNT; place++) {
-        matches |= (unsigned)(slot_tag(bucket->slots[place]) == tag) << place;
-    }
-    return matches;
+    return slot_match(bucket, tag, 0) | slot_match(bucket, tag, 1) | slot_match(bucket, tag, 2) |
+           slot_match(bucket, tag, 3) | slot_match(bucket, tag, 4) | slot_match(bucket, tag, 5) |
+           slot_match(bucket, tag, 6);
 }
+static_assert(BUCKET_SLOT_COUNT == 7, "bucket_match() looks at all of them");
 
 static struct hot_record *find_in_units(
     const struct hot_bucket *bucket, uint64_t tag, const struct key *key)
@@ -355,28 +359,93 @@ struct hot_record *hot_find(const struct hot *hot, const struct key *key)
     return find_in_units(bucket, tag, key);
 }
 
-void hot_prefetch_bucket(const struct hot *hot, const struct key *key)
+/* --- prefetching ------------------------------------------------------------------------------------------- */
+
+/* Keys whose misses are overlapped. */
+#define PREFETCH_GROUP 128
+/* Of a value, after the first lines. */
+#define PREFETCH_VALUE_MAX ((size_t)4096)
+#define CACHE_LINE         ((size_t)64)
+
+static void prefetch_entry(uint64_t slot)
 {
-    const struct hot_partition *partition = partition_of(hot, key->hash);
-    DCHECK_HELD(hot, partition);
-    prefetch_read(index_bucket(&partition->index, key->hash));
+    const char *record = (const char *)slot_record(slot);
+    prefetch_read(record);
+    prefetch_read(record + 64);
+    prefetch_read(record + 127); /* records are aligned to 16: 112 bytes may lie in three lines */
 }
 
-void hot_prefetch_record(const struct hot *hot, const struct key *key)
+static const struct hot_bucket *bucket_of(const struct hot *hot, const struct key *key)
 {
     const struct hot_partition *partition = partition_of(hot, key->hash);
     DCHECK_HELD(hot, partition);
-    const struct hot_bucket *bucket = index_bucket(&partition->index, key->hash);
-    const uint64_t tag = hash_tag(key->hash);
+    return index_bucket(&partition->index, key->hash);
+}
+
+/* The record, if the bucket has its tag. True: it may be further along the chain, whose first unit is on its way. */
+static inline bool prefetch_from_bucket(const struct hot_bucket *bucket, uint64_t tag)
+{
     unsigned matches = bucket_match(bucket, tag);
     if (matches == 0 && (bucket->chain & tag_filter_bit(tag)) != 0) {
         prefetch_read(chain_unit(bucket->chain));
+        return true;
     }
     for (; matches != 0; matches &= matches - 1) {
-        const char *record = (const char *)slot_record(bucket->slots[lowest_bit(matches)]);
-        prefetch_read(record);
-        prefetch_read(record + 64);
-        prefetch_read(
-            record + 127); /* records are aligned to 16, so 112 bytes may lie in three lines */
+        prefetch_entry(bucket->slots[lowest_bit(matches)]);
+    }
+    return false;
+}
+
+static void prefetch_from_units(const struct hot_bucket *bucket, uint64_t tag)
+{
+    for (const struct hot_unit *unit = chain_unit(bucket->chain); unit != NULL;
+         unit = chain_unit(unit->chain)) {
+        for (unsigned place = 0; place < UNIT_SLOT_COUNT; place++) {
+            if (slot_tag(unit->slots[place]) == tag) {
+                prefetch_entry(unit->slots[place]);
+            }
+        }
+    }
+}
+
+static void prefetch_group(const struct hot *hot, const struct key *keys, size_t count)
+{
+    unsigned chained[PREFETCH_GROUP];
+    unsigned chained_count = 0;
+    for (size_t index = 0; index < count; index++) {
+        prefetch_read(bucket_of(hot, &keys[index]));
+    }
+    for (unsigned index = 0; index < count; index++) {
+        if (prefetch_from_bucket(bucket_of(hot, &keys[index]), hash_tag(keys[index].hash))) {
+            chained[chained_count++] = index;
+        }
+    }
+    for (unsigned place = 0; place < chained_count; place++) {
+        const struct key *key = &keys[chained[place]];
+        prefetch_from_units(bucket_of(hot, key), hash_tag(key->hash));
+    }
+}
+
+void hot_prefetch(const struct hot *hot, const struct key *keys, size_t count)
+{
+    for (size_t done = 0; done < count; done += PREFETCH_GROUP) {
+        prefetch_group(
+            hot, keys + done, count - done < PREFETCH_GROUP ? count - done : PREFETCH_GROUP);
+    }
+}
+
+void hot_prefetch_value(const struct hot *hot, const struct key *key)
+{
+    const struct hot_record *record = hot_find(hot, key);
+    if (record == NULL) {
+        return;
+    }
+    const char *bytes = (const char *)record;
+    size_t size = record_layout_bytes(record);
+    if (size > PREFETCH_VALUE_MAX) {
+        size = PREFETCH_VALUE_MAX;
+    }
+    for (size_t offset = 2 * CACHE_LINE; offset < size; offset += CACHE_LINE) {
+        prefetch_read(bytes + offset);
     }
 }

@@ -114,11 +114,24 @@ static void captured(void *context, bool committed)
     mutex_unlock(&dead->lock);
 }
 
+static void overwritten(void *context, uint32_t space, bool had_expiry)
+{
+    struct keyspace *const keyspace = context;
+    CHECK_MAGIC(keyspace, KEYSPACE_MAGIC);
+    unsigned database = 0;
+    if (!space_find_database(keyspace, space, &database))
+        return; /* flushed since */
+    count_drop(keyspace, &keyspace->counts[database].keys);
+    if (had_expiry)
+        count_drop(keyspace, &keyspace->counts[database].expires);
+}
+
 void keyspace_hooks(struct keyspace *keyspace, struct tier_hooks *hooks)
 {
     hooks->context = keyspace;
     hooks->capture = capture;
     hooks->captured = captured;
+    hooks->overwritten = overwritten;
     hooks->space_is_dead = space_is_dead;
 }
 

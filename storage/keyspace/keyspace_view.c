@@ -77,7 +77,9 @@ static inline void count_lookup(
 struct hot_record *keyspace_find(
     struct keyspace_view *view, const struct key *key, enum keyspace_access access)
 {
-    struct hot_record *record = hot_find(view->hot, key);
+    struct hot_record *record =
+        likely(view->found_key == key) ? view->found : hot_find(view->hot, key);
+    view->found_key = NULL;
     if (record != NULL) {
         if (likely(exists(record))) {
             if (unlikely(time_is_over(hot_record_expire_ms(record), view->now_ms)) &&
@@ -115,13 +117,16 @@ struct hot_record *keyspace_set(struct keyspace_view *view, const struct key *ke
 {
     struct keyspace *const keyspace = view->keyspace;
     struct keyspace_counts *const counts = &keyspace->counts[database_of(view, key)];
+    view->found_key = NULL;
     /* A pending delete or a known absence has an entry, which knows whether the cold tier holds the key. */
     if (record == NULL)
         record = hot_find(view->hot, key);
     const bool existed = record != NULL && exists(record);
     const uint64_t before_ms = existed ? hot_record_expire_ms(record) : 0;
-    /* No entry after the gather: the filter said that the cold tier does not hold it. */
-    record = hot_write(view->hot, key, record, value, expire_ms, false);
+    /* No entry after the gather: the filter said that the cold tier does not hold it. But replay may not have asked (tier_overwrite()). */
+    const bool in_cold =
+        unlikely(view->replay) && record == NULL && cold_may_contain(keyspace->cold, key);
+    record = hot_write(view->hot, key, record, value, expire_ms, in_cold);
     if (!existed) {
         count_add(keyspace, &counts->keys, 1);
         hot_record_stamp(record, (uint32_t)(view->now_ms / 1000));

@@ -128,7 +128,7 @@ void prefetch_result(
     else if (status == ST_NOT_FOUND)
         metric_add(&prefetch->metrics, absent_count, 1);
     else
-        metric_add(&prefetch->metrics, refused_budget, 1);
+        metric_add(&prefetch->metrics, refused_busy, 1);
     const uint64_t hash = hash_keyed(target->key, target->key_size, target->space);
     mutex_lock(&prefetch->results_lock);
     if (prefetch->result_count < prefetch->results_max)

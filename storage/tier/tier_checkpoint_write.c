@@ -60,10 +60,7 @@ void checkpoint_prefetch(const struct hot *hot, const struct key *keys, size_t c
         prefetch_read(keys[index].data);
     if (!hot_has_single_stripe(hot))
         return;
-    for (size_t index = 0; index < count; index++)
-        hot_prefetch_bucket(hot, &keys[index]);
-    for (size_t index = 0; index < count; index++)
-        hot_prefetch_record(hot, &keys[index]);
+    hot_prefetch(hot, keys, count);
 }
 
 static void slice_take(

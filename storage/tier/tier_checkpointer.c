@@ -52,7 +52,7 @@ static bool checkpoint_is_due(const struct checkpointer *self, bool wanted, uint
                metric_get(tier->metrics, promoted_count) != tier->heat_promoted;
     if (memory)
         return true;
-    if (aof_end_lsn(tier->aof) - tier_checkpoint_lsn(tier) > room_tail_trigger(tier))
+    if (room_tail_is_long(tier))
         return true;
     const int64_t interval_s = OPTION_GET(tier->options, checkpoint_interval_s);
     return now_ms - self->last_ms >= (uint64_t)interval_s * 1000;

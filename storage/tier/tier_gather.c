@@ -247,6 +247,14 @@ enum status tier_gather(struct tier_turn *turn, const struct key *keys, const en
     return ST_OK;
 }
 
+bool tier_is_ready(
+    struct tier_turn *turn, const struct key *key, enum tier_need need, struct hot_record **record)
+{
+    const struct tier *const tier = turn->tier;
+    *record = hot_find(tier->hot, key);
+    return key_readiness(tier, key, *record, need) == KEY_READY;
+}
+
 /* --- single keys -------------------------------------------------------------------------------------------------- */
 
 enum status tier_prefetch(struct tier_turn *turn, const struct key *key)

@@ -179,6 +179,8 @@ struct tier_turn {
     uint64_t room_grown_bytes; /* by their writes */
     bool room_due;             /* look in any case: cold records came in, or it did not fit */
 
+    struct overwrites *overwrites; /* recovery's turn; NULL before the first */
+
     _Atomic(struct tier_fetch *)
         arrivals; /* atomic: pushed by I/O threads (release), taken whole here (acquire) */
     _Atomic uint32_t
@@ -189,6 +191,10 @@ static inline bool turn_is_recovery(const struct tier_turn *turn)
 {
     return turn->mailbox == NULL;
 }
+
+/* tier_overwrite.c; takes NULL. */
+struct overwrites;
+void overwrites_destroy(struct overwrites *overwrites);
 
 /* A turn without a mailbox: recovery's. */
 struct tier_turn *turn_create_recovery(struct tier *tier);
@@ -241,8 +247,8 @@ bool room_refresh(struct tier *tier);
 void room_note_logged(struct tier *tier, uint64_t bytes);
 /* checkpoint-memory, or what stands for its default. */
 uint64_t room_checkpoint_bound(const struct tier *tier);
-/* Length of the log tail that starts a checkpoint. */
-uint64_t room_tail_trigger(const struct tier *tier);
+/* Replaying the log tail would take so long that a checkpoint should begin. */
+bool room_tail_is_long(const struct tier *tier);
 /* The database's memory has changed: the writing thread's mem_thread_balance() after its functions less that before. */
 void room_note_database(struct tier *tier, int64_t bytes);
 /* The membership filter's memory, which is no part of that. */

@@ -70,7 +70,9 @@ static enum status sync_log(const struct tier *tier, struct error *error)
 static enum status checkpoint_between_frames(struct recovery *recovery, struct error *error)
 {
     struct tier *const tier = recovery->tier;
-    enum status status = sync_log(tier, error);
+    enum status status = tier_overwrite_settle(recovery->turn, error);
+    if (status == ST_OK)
+        status = sync_log(tier, error);
     if (status != ST_OK)
         return status;
     const struct checkpoint_plan plan = {.recovery = true, .lsn = recovery->lsn};
@@ -192,6 +194,8 @@ static enum status recover(struct recovery *recovery, struct error *error)
     enum status status = file_make_directory(recovery->tier->aof_directory, error);
     if (status == ST_OK)
         status = replay(recovery, error);
+    if (status == ST_OK)
+        status = tier_overwrite_settle(recovery->turn, error);
     if (recovery->reader != NULL)
         aof_reader_close(recovery->reader);
     if (status == ST_OK)

@@ -6,7 +6,7 @@
  * "Everything else" is what the allocator counts as allocated, less the hot tier: client buffers, the log's buffers, the cold tier's filter.
  * What checkpoints take, and the pages that the database keeps of it for the next one, is granted on top of maxmemory, up to checkpoint-memory;
  * the database's part is what allocations of the thread that writes to it say (mem_thread_balance()). Pressure is what fragmentation costs: while the
- * process's anonymous memory exceeds maxmemory by a tenth it grows by a small step each tick, and shrinks when it is well below. A direct formula would run away,
+ * process's anonymous memory exceeds maxmemory by a twelfth it grows by a small step each tick, and shrinks when it is well below. A direct formula would run away,
  * because demoting records empties pages only here and there.
  *
  * Demotion takes small steps in the partitions in turn, each under one stripe. If what is left is dirty, nothing leaves (I7): `stuck` is
@@ -16,12 +16,13 @@
  * Writers wait (ST_AGAIN) while any of these holds, and each is ended by a checkpoint or the log thread:
  *
  *   dirty bytes > dirty limit                (default: half of the hot limit)
+ *   what is dirty would take a checkpoint more than checkpoint-memory        (with maxmemory)
  *   log tail > aof-max-tail
  *   unwritten log > aof-buffer-limit, or an eighth of maxmemory
  *   stuck, over the hot limit, and something is dirty
  *   saved images > checkpoint-memory
  *
- * Checkpoints begin at half of the dirty limit and of the tail, so that waiting is the exception. If they fail FAILURES_MAX times in a row, waiting is
+ * Checkpoints begin at half of the dirty limit, of checkpoint-memory and of the tail, so that waiting is the exception. If they fail FAILURES_MAX times in a row, waiting is
  * pointless and writers get the failure instead.
  *
  * Threads: the figures are atomics; any thread refreshes them.
@@ -40,9 +41,11 @@ enum { FAILURES_MAX = 3 };
 #define REFRESH_BYTES ((uint64_t)(128 * KiB))
 /* Memory a checkpoint needs for each key, apart from the key's bytes. */
 #define CHECKPOINT_KEY_BYTES ((uint64_t)64)
-#define PAGE_BYTES           ((uint64_t)(4 * KiB))
-#define HOT_LIMIT_MIN        ((uint64_t)(1 * MiB))
-#define LOG_PENDING_MIN      ((uint64_t)(1 * MiB))
+/* Replaying an effect takes as long as so many bytes of a long one: what a restart will take is what counts. */
+#define REPLAY_EFFECT_BYTES ((uint64_t)256)
+#define PAGE_BYTES          ((uint64_t)(4 * KiB))
+#define HOT_LIMIT_MIN       ((uint64_t)(1 * MiB))
+#define LOG_PENDING_MIN     ((uint64_t)(1 * MiB))
 /* Of checkpoint-memory: the least that is taken seriously, and what 0 stands for. */
 #define CHECKPOINT_BOUND_MIN   ((uint64_t)(1 * MiB))
 #define CHECKPOINT_DEFAULT_MIN ((uint64_t)(8 * MiB))
@@ -81,16 +84,19 @@ uint64_t room_checkpoint_bound(const struct tier *tier)
     return memory_max / 4 > CHECKPOINT_DEFAULT_MIN ? memory_max / 4 : CHECKPOINT_DEFAULT_MIN;
 }
 
-uint64_t room_tail_trigger(const struct tier *tier)
+bool room_tail_is_long(const struct tier *tier)
 {
-    const uint64_t size = option(OPTION_GET(tier->options, checkpoint_log_size));
-    const uint64_t half = option(OPTION_GET(tier->options, aof_tail_max)) / 2;
-    return size < half ? size : half;
+    if (tier->aof == NULL)
+        return false;
+    const uint64_t tail = aof_end_lsn(tier->aof) - tier_checkpoint_lsn(tier);
+    const uint64_t work = tail + REPLAY_EFFECT_BYTES * tier_changes_since_checkpoint(tier);
+    return work > option(OPTION_GET(tier->options, checkpoint_log_size)) ||
+           tail > option(OPTION_GET(tier->options, aof_tail_max)) / 2;
 }
 
 /*
  * Memory that a checkpoint would take now: its list of keys, and, if memory is bounded at all, the pages it changes, which the
- * database keeps in RAM until the commit: one for each key, but no more than there are.
+ * database holds until the commit and never gives back: one for each key, or what long values fill, but no more than there are.
  */
 static uint64_t checkpoint_estimate(
     const struct tier *tier, uint64_t dirty_count, uint64_t dirty_bytes)
@@ -98,7 +104,8 @@ static uint64_t checkpoint_estimate(
     const uint64_t list = dirty_count * CHECKPOINT_KEY_BYTES;
     if (OPTION_GET(tier->options, memory_max) == 0)
         return list;
-    const uint64_t pages = dirty_count * PAGE_BYTES;
+    const uint64_t leaves = dirty_count * PAGE_BYTES;
+    const uint64_t pages = leaves > dirty_bytes ? leaves : dirty_bytes;
     const uint64_t all = load(&tier->room->cold_file_bytes) + dirty_bytes;
     return list + (pages < all ? pages : all);
 }
@@ -121,14 +128,10 @@ bool room_refresh(struct tier *tier)
     const uint64_t memory = room_checkpoint_bound(tier);
     const uint64_t estimate = checkpoint_estimate(tier, dirty_count, dirty_bytes);
     store(&room->checkpoint_estimate, estimate);
-    return dirty_count > 0 && (dirty_bytes > dirty_limit / 2 || estimate > memory ||
+    /* Where there is a bound, it is one: a checkpoint begins at half of it. */
+    const uint64_t trigger = OPTION_GET(tier->options, memory_max) == 0 ? memory : memory / 2;
+    return dirty_count > 0 && (dirty_bytes > dirty_limit / 2 || estimate > trigger ||
                                   atomic_load_explicit(&room->stuck, memory_order_relaxed));
-}
-
-static bool tail_is_long(const struct tier *tier)
-{
-    return tier->aof != NULL &&
-           aof_end_lsn(tier->aof) - tier_checkpoint_lsn(tier) > room_tail_trigger(tier);
 }
 
 void room_note_logged(struct tier *tier, uint64_t bytes)
@@ -137,7 +140,7 @@ void room_note_logged(struct tier *tier, uint64_t bytes)
         atomic_fetch_add_explicit(&tier->room->logged_bytes, bytes, memory_order_relaxed);
     if (before + bytes < REFRESH_BYTES)
         return;
-    if (room_refresh(tier) || tail_is_long(tier))
+    if (room_refresh(tier) || room_tail_is_long(tier))
         checkpointer_wake(tier);
 }
 
@@ -165,8 +168,12 @@ static uint64_t pressure_next(const struct tier *tier, uint64_t anonymous, uint6
     const uint64_t kept = database_bytes(tier);
     const uint64_t grant =
         metric_get(tier->metrics, checkpoint_running) != 0 || kept > bound ? bound : kept;
-    if (anonymous > memory_max + memory_max / 10 + grant) {
-        const uint64_t grown = pressure + memory_max / 1024;
+    const uint64_t high = memory_max + memory_max / 12 + grant;
+    if (anonymous > high) {
+        /* The more too much, the larger the step; the allocator takes about a second to give pages back. */
+        const uint64_t excess_step = (anonymous - high) / 16;
+        const uint64_t least_step = memory_max / 1024;
+        const uint64_t grown = pressure + (excess_step > least_step ? excess_step : least_step);
         return grown < memory_max * 3 / 10 ? grown : memory_max * 3 / 10;
     }
     if (anonymous < memory_max + memory_max / 20)
@@ -202,7 +209,7 @@ void tier_tick(struct tier *tier)
     cold_metrics_read(tier->cold, &cold);
     store(&tier->room->cold_file_bytes, metric_get(&cold, file_bytes));
     refresh_hot_limit(tier);
-    if (room_refresh(tier) || tail_is_long(tier))
+    if (room_refresh(tier) || room_tail_is_long(tier))
         checkpointer_wake(tier);
 }
 
@@ -332,7 +339,8 @@ static bool writers_wait(const struct tier *tier)
     if (aof_end_lsn(tier->aof) - tier_checkpoint_lsn(tier) >
         option(OPTION_GET(tier->options, aof_tail_max)))
         return true;
-    if (load(&room->checkpoint_estimate) > room_checkpoint_bound(tier) * 2)
+    if (OPTION_GET(tier->options, memory_max) != 0 &&
+        load(&room->checkpoint_estimate) > room_checkpoint_bound(tier))
         return true;
     if (log_is_behind(tier))
         return true;

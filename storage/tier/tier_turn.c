@@ -48,6 +48,7 @@ void tier_turn_destroy(struct tier_turn *turn)
     buf_deinit(&turn->journal);
     buf_deinit(&turn->prefix);
     buf_deinit(&turn->group_header);
+    overwrites_destroy(turn->overwrites);
     mem_free(turn);
 }
 

@@ -91,12 +91,7 @@ static void run(struct bench *bench, const char *what, enum operation operation,
         const uint64_t start_ns = clock_monotonic_ns();
         hot_lock(bench->hot, 1);
         if (prefetch) {
-            for (size_t place = 0; place < bench->batch; place++) {
-                hot_prefetch_bucket(bench->hot, &keys[place]);
-            }
-            for (size_t place = 0; place < bench->batch; place++) {
-                hot_prefetch_record(bench->hot, &keys[place]);
-            }
+            hot_prefetch(bench->hot, keys, bench->batch);
         }
         for (size_t place = 0; place < bench->batch; place++) {
             operate(bench, operation, &keys[place]);

@@ -256,6 +256,62 @@ START_TEST(reopening_keeps_everything)
 }
 END_TEST
 
+struct headers_seen {
+    unsigned found_count;
+    unsigned expiring_count;
+    unsigned damaged_count;
+};
+
+static void see_header(void *context, const struct key *key, const struct cold_header *header)
+{
+    struct headers_seen *const seen = context;
+    ck_assert_uint_gt(key->size, 0);
+    if (header == NULL) {
+        seen->damaged_count++;
+        return;
+    }
+    seen->found_count++;
+    seen->expiring_count += header->expire_ms != 0;
+    ck_assert_uint_eq(header->value_size, 5);
+}
+
+static void spoil(void *context, uint8_t *bytes, size_t size)
+{
+    (void)context;
+    ck_assert_uint_gt(size, 9);
+    bytes[9] ^= 1;
+}
+
+START_TEST(headers_of_many_keys_come_at_once)
+{
+    enum { COUNT = 10000 };
+    struct tier tier;
+    tier_open(&tier);
+    struct key *const keys = mem_alloc(COUNT * sizeof(*keys));
+    char(*const names)[16] = mem_alloc(COUNT * sizeof(*names));
+    struct cold_txn *const txn = must_begin(tier.cold);
+    const struct cold_header expiring = header_expiring(1700000000000);
+    for (unsigned index = 0; index < COUNT; index++) {
+        const int size = snprintf(names[index], sizeof(names[0]), "key%06u", index);
+        keys[index] = key_make(SPACE, names[index], (size_t)size);
+        if (index % 2 == 0)
+            must_put(txn, &keys[index], index % 4 == 0 ? &expiring : &raw_header,
+                SLICE_LITERAL("value"));
+    }
+    must_commit(txn);
+    tamper(tier.cold, &keys[2], spoil, NULL);
+    struct headers_seen seen = {0};
+    ck_assert_int_eq(cold_read_headers(tier.cold, keys, COUNT, see_header, &seen, NULL), ST_OK);
+    ck_assert_uint_eq(seen.found_count, COUNT / 2 - 1);
+    ck_assert_uint_eq(seen.expiring_count, COUNT / 4);
+    ck_assert_uint_eq(seen.damaged_count, 1);
+    ck_assert_int_eq(cold_read_headers(tier.cold, keys, 0, see_header, &seen, NULL), ST_OK);
+    mem_free(names);
+    mem_free(keys);
+    tier_close(&tier);
+}
+END_TEST
+
 START_TEST(meta_values_come_back)
 {
     static const size_t sizes[] = {0, 1, 3999, 4000, 4001, 100000, 16 * 1024 * 1024, 5};
@@ -370,5 +426,6 @@ TEST_GROUP(store_group, values_of_all_sizes_come_back, no_record_takes_more_than
     a_staged_value_comes_back, keys_of_all_lengths_come_back,
     long_keys_with_the_same_prefix_are_told_apart, binary_and_empty_keys_are_keys,
     spaces_do_not_see_each_other, other_types_keep_their_header, reopening_keeps_everything,
-    meta_values_come_back, a_database_of_another_version_is_refused,
-    what_is_not_our_database_is_refused, a_file_cut_short_is_refused, a_tier_opens_once)
+    headers_of_many_keys_come_at_once, meta_values_come_back,
+    a_database_of_another_version_is_refused, what_is_not_our_database_is_refused,
+    a_file_cut_short_is_refused, a_tier_opens_once)

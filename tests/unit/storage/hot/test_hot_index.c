@@ -46,13 +46,13 @@ START_TEST(all_are_found_while_the_index_grows_large_and_shrinks_back)
     char name[17];
     for (unsigned number = 0; number < LARGE_COUNT; number++) {
         const struct key key = numbered_key(name, number);
-        hot_prefetch_bucket(f.hot, &key);
-        hot_prefetch_record(f.hot, &key);
+        hot_prefetch(f.hot, &key, 1);
+        hot_prefetch_value(f.hot, &key);
         ck_assert_ptr_nonnull(hot_find(f.hot, &key));
     }
     for (unsigned number = LARGE_COUNT; number < LARGE_COUNT + 1000; number++) {
         const struct key key = numbered_key(name, number);
-        hot_prefetch_record(f.hot, &key);
+        hot_prefetch_value(f.hot, &key);
         ck_assert_ptr_null(hot_find(f.hot, &key));
     }
     for (unsigned number = 0; number < LARGE_COUNT; number++) {

@@ -159,7 +159,7 @@ START_TEST(results_beyond_the_queue_are_forgotten_not_lost_in_the_count)
     for (unsigned i = 0; i < results_max + 10; i++)
         prefetch_result(harness.prefetch, &target, ST_AGAIN);
     run(&harness);
-    ck_assert_uint_eq(METRIC(&harness, refused_budget), results_max + 10);
+    ck_assert_uint_eq(METRIC(&harness, refused_busy), results_max + 10);
     harness_deinit(&harness);
 }
 END_TEST

@@ -415,6 +415,69 @@ START_TEST(the_clock_never_shows_less_than_what_the_log_says)
 }
 END_TEST
 
+static void open_overwriting(void)
+{
+    store.overwrites = true;
+    store.overwritten_count = 0;
+    store.overwritten_expiring_count = 0;
+    open_all();
+}
+
+START_TEST(overwrites_learn_in_the_end_which_keys_had_existed)
+{
+    setup();
+    client_set_cold(&client, 0, "plain", "1");
+    client_set_cold(&client, 0, "twice", "1");
+    client_set_cold(&client, 0, "untouched", "1");
+    ck_assert_int_eq(
+        client_set_expiring(&client, 0, "expiring", SLICE_LITERAL("1"), 4000000000000), ST_OK);
+    ck_assert_int_eq(client_checkpoint(&client), ST_OK);
+    client_demote(&client, 0, "expiring");
+    ck_assert_int_eq(client_set_text(&client, 0, "plain", "2"), ST_OK);
+    ck_assert_int_eq(client_set_text(&client, 0, "twice", "2"), ST_OK);
+    ck_assert_int_eq(client_set_text(&client, 0, "twice", "3"), ST_OK);
+    ck_assert_int_eq(client_set_text(&client, 0, "expiring", "2"), ST_OK);
+    ck_assert_int_eq(client_set_text(&client, 0, "new", "1"), ST_OK);
+    ck_assert_int_eq(client_delete(&client, 0, "plain"), ST_OK);
+    ck_assert_int_eq(client_set_text(&client, 0, "plain", "3"), ST_OK);
+    close_all(false);
+    open_overwriting();
+    ck_assert_uint_eq(store.overwritten_count, 3);
+    ck_assert_uint_eq(store.overwritten_expiring_count, 1);
+    ck_assert_value(&client, 0, "plain", "3");
+    ck_assert_value(&client, 0, "twice", "3");
+    ck_assert_value(&client, 0, "expiring", "2");
+    ck_assert_value(&client, 0, "new", "1");
+    ck_assert_value(&client, 0, "untouched", "1");
+    close_all(false);
+}
+END_TEST
+
+START_TEST(overwrites_are_settled_before_a_checkpoint_of_recovery)
+{
+    enum { COUNT = 3000 };
+    setup();
+    char name[16];
+    for (unsigned number = 0; number < COUNT; number++) {
+        (void)snprintf(name, sizeof(name), "key%u", number);
+        ck_assert_int_eq(client_set_text(&client, 0, name, "old"), ST_OK);
+    }
+    ck_assert_int_eq(client_checkpoint(&client), ST_OK);
+    char value[1000];
+    memset(value, 'v', sizeof(value));
+    for (unsigned number = 0; number < 2 * COUNT; number++) {
+        (void)snprintf(name, sizeof(name), "key%u", number);
+        ck_assert_int_eq(client_set(&client, 0, name, slice_of(value, sizeof(value))), ST_OK);
+    }
+    close_all(false);
+    store.options.memory_max = 8 * (int64_t)MiB;
+    open_overwriting();
+    ck_assert_uint_gt(store_metric_checkpoints(&store), 0);
+    ck_assert_uint_eq(store.overwritten_count, COUNT);
+    close_all(false);
+}
+END_TEST
+
 START_TEST(closing_takes_what_was_never_opened)
 {
     tier_close(NULL, true);
@@ -434,4 +497,6 @@ TEST_GROUP(tier_recover_group, a_new_store_is_empty_and_survives_a_restart,
     deletions_of_cold_records_are_replayed_on_what_they_met, a_tail_larger_than_memory_is_recovered,
     a_crash_during_recovery_is_recovered_from, recovery_reports_a_disk_that_cannot_be_synced,
     the_clock_never_shows_less_than_what_was_persisted,
-    the_clock_never_shows_less_than_what_the_log_says, closing_takes_what_was_never_opened)
+    the_clock_never_shows_less_than_what_the_log_says,
+    overwrites_learn_in_the_end_which_keys_had_existed,
+    overwrites_are_settled_before_a_checkpoint_of_recovery, closing_takes_what_was_never_opened)

@@ -42,6 +42,16 @@ static void capture(void *context, struct buf *meta, struct buf *dead_spaces)
     store->dead_captured_count = store->dead_new_count;
 }
 
+static void overwritten(void *context, uint32_t space, bool had_expiry)
+{
+    struct store *const store = context;
+    ck_assert_uint_lt(space, STORE_SPACE_MAX);
+    if (atomic_load(&store->dead[space]))
+        return;
+    store->overwritten_count++;
+    store->overwritten_expiring_count += had_expiry;
+}
+
 static void captured(void *context, bool committed)
 {
     struct store *const store = context;
@@ -255,7 +265,11 @@ static enum status replay_command(struct replay *replay, struct reader *reader)
     if (sscanf(line, "SET %64s %llu %zu", name, &expire_ms, &bytes_size) == 3) {
         const struct slice bytes = reader_bytes(reader, bytes_size);
         (void)reader_u8(reader);
-        status = replay_ready(replay, name, TIER_NEED_HEADER);
+        const struct key key = store_key(replay->store, replay->database, name);
+        if (replay->store->overwrites)
+            status = tier_overwrite(replay->turn, &key, NULL);
+        else
+            status = replay_ready(replay, name, TIER_NEED_HEADER);
         if (status == ST_OK)
             do_set(replay->store, replay->turn, replay->database, name, bytes, expire_ms);
     } else if (sscanf(line, "APPEND %64s %zu", name, &bytes_size) == 2) {
@@ -308,6 +322,7 @@ enum status store_try_open(struct store *store, struct error *error)
         .hooks = {.context = store,
             .capture = capture,
             .captured = captured,
+            .overwritten = overwritten,
             .space_is_dead = space_is_dead,
             .prefetch_done = prefetch_done,
             .health = health},

@@ -39,7 +39,11 @@ struct store {
     size_t dead_new_count;
     size_t dead_captured_count;
 
+    bool overwrites; /* recovery does not ask what the key of a SET was */
+
     /* what hooks have told */
+    uint32_t overwritten_count; /* of these, existed */
+    uint32_t overwritten_expiring_count;
     _Atomic uint32_t committed_count;
     _Atomic uint32_t failed_count;
     _Atomic uint32_t prefetch_found_count;
