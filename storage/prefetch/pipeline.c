@@ -58,6 +58,9 @@ static void settle_read(struct prefetch *prefetch, const struct prefetch_event *
         return;
     const struct prefetch_guess guess = *entry;
     entry->state = PREFETCH_GUESS_FREE;
+    /* Used, or nothing was read for it: it was in RAM for another reason, or the demand came first. */
+    if (guess.state == PREFETCH_GUESS_SENT || event->kind == PREFETCH_FIRST_USE)
+        prefetch_governor_refund(&prefetch->governor);
     /* It was in RAM for another reason: the guess was neither right nor wrong. */
     if (event->kind == PREFETCH_HIT)
         return;
@@ -67,8 +70,6 @@ static void settle_read(struct prefetch *prefetch, const struct prefetch_event *
         conclude(prefetch, &guess, PREFETCH_OUTCOME_RIGHT);
         return;
     }
-    if (event->kind != PREFETCH_MISS)
-        prefetch_governor_refund(&prefetch->governor);
     if (event->kind == PREFETCH_FIRST_USE)
         count_useful(prefetch, guess.source);
     if (guess.state == PREFETCH_GUESS_SENT)

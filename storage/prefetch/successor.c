@@ -4,7 +4,8 @@
  *   window of the context:  d  c  b  a   ──► read x:  a→x, b→x, c→x, d→x are counted
  *   node(a) {visits, key, six targets with counts}    P(x within a window after a) ≈ count / visits
  *
- * A node is one key, as source and as target at once; as target it lends its key's bytes. Sets of four by tag. In a full set only one
+ * A node is one key, as source and as target at once; as target it lends its key's bytes. Only misses make nodes, of the missed key and of the
+ * one read before it: a key that is always in RAM is worth no prediction, and in a small table such keys would push out the others. Sets of four by tag. In a full set only one
  * new key in REPLACE_EVERY gets a place: when more keys come round than the table holds, some nodes then live until their key comes
  * again, where plain replacement would forget each just before (BIP: Qureshi et al., ISCA '07). It takes the least visited node's, but every other
  * time one of proven use is only weakened, so that a scan cannot wash out what was learned. Counts and visits are halved together at VISITS_MAX: the past fades.
@@ -130,28 +131,43 @@ static void node_follow(struct prefetch_node *node, uint32_t target)
     node->counts[weakest] = 1;
 }
 
+/* Counts the read after those before it; makes a node for the nearest one if the read was a miss. */
+static void learn_pairs(
+    struct prefetch_successor *successor, const struct prefetch_access *access, bool missed)
+{
+    for (uint32_t back = 1; back <= PREFETCH_WINDOW; back++) {
+        const uint32_t tag = prefetch_window_at(access->window, back);
+        /* What came before the last reading of this key has it counted already. */
+        if (tag == 0 || tag == access->tag)
+            return;
+        bool seen = false;
+        for (uint32_t nearer = 1; nearer < back && !seen; nearer++)
+            seen = prefetch_window_at(access->window, nearer) == tag;
+        if (seen)
+            continue;
+        struct prefetch_node *node =
+            missed && back == 1 ? node_take(successor, tag) : node_find(successor, tag);
+        if (node == NULL)
+            continue;
+        if (node->visits == 0)
+            node->visits = 1; /* that very read, before the node was made */
+        node_follow(node, access->tag);
+    }
+}
+
 static void learn(void *state, const struct prefetch_access *access)
 {
     struct prefetch_successor *successor = state;
     if (access->window == NULL)
         return;
-    for (uint32_t back = 1; back <= PREFETCH_WINDOW; back++) {
-        const uint32_t tag = prefetch_window_at(access->window, back);
-        /* What came before the last reading of this key has it counted already. */
-        if (tag == 0 || tag == access->tag)
-            break;
-        bool seen = false;
-        for (uint32_t nearer = 1; nearer < back && !seen; nearer++)
-            seen = prefetch_window_at(access->window, nearer) == tag;
-        struct prefetch_node *node = seen ? NULL : node_find(successor, tag);
-        if (node != NULL)
-            node_follow(node, access->tag);
-    }
-    struct prefetch_node *node = node_take(successor, access->tag);
+    const bool missed = access->event->kind != PREFETCH_HIT;
+    learn_pairs(successor, access, missed);
+    struct prefetch_node *node =
+        missed ? node_take(successor, access->tag) : node_find(successor, access->tag);
     if (node == NULL)
         return;
     node_visit(node);
-    if (!prefetch_keys_fresh(&successor->keys, node->key_position, node->tag))
+    if (missed && !prefetch_keys_fresh(&successor->keys, node->key_position, node->tag))
         node->key_position = prefetch_keys_append(&successor->keys, access->event);
 }
 
