@@ -34,7 +34,7 @@
         "bound on the process's anonymous memory; 0 is no limit")                                 \
     X("dirty-limit", dirty_limit, OPTION_BYTES, 0, 0, INT64_MAX, OPTION_RUNTIME,                  \
         "memory of records newer than the cold tier at which writers wait; 0: half of maxmemory") \
-    X("checkpoint-log-size", checkpoint_log_size, OPTION_BYTES, 640 * MiB, 64 * KiB, 64 * GiB,    \
+    X("checkpoint-log-size", checkpoint_log_size, OPTION_BYTES, 1 * GiB, 64 * KiB, 64 * GiB,      \
         OPTION_RUNTIME,                                                                           \
         "length of the log tail that starts a checkpoint; each command in it "                    \
         "counts for 256 bytes more")                                                              \
