@@ -85,6 +85,11 @@ MUST_USE enum status cold_open(const char *directory, const struct cold_options 
     struct cold **cold, struct error *error);
 /* No job may be outstanding. Takes NULL. */
 void cold_close(struct cold *cold);
+/*
+ * Gives back the memory that LMDB keeps of the pages of past transactions (up to 512 MiB; it has no other way) by closing and opening its
+ * environment; readers wait for some milliseconds. Checkpointer thread, no transaction open. ST_OK, ST_AGAIN (long readers: another time).
+ */
+MUST_USE enum status cold_trim(struct cold *cold);
 void cold_metrics_read(struct cold *cold, struct cold_metrics *metrics);
 
 /* --- membership filter ------------------------------------------------------------------------------ */

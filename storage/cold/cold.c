@@ -207,6 +207,7 @@ static void free_parts(struct cold *cold)
     file_close(cold->lock_file);
     cold_compressor_deinit(&cold->compressor);
     mutex_deinit(&cold->readers_lock);
+    condition_deinit(&cold->readers_idle);
     mutex_deinit(&cold->pool.lock);
     condition_deinit(&cold->pool.work);
     condition_deinit(&cold->pool.touch_end);
@@ -228,6 +229,7 @@ enum status cold_open(const char *directory, const struct cold_options *options,
     cold->data_path = path_of(directory, "data.mdb");
     cold->ballast_path = path_of(directory, "ballast");
     mutex_init(&cold->readers_lock, LOCK_RANK_COLD);
+    condition_init(&cold->readers_idle);
     mutex_init(&cold->pool.lock, LOCK_RANK_COLD);
     condition_init(&cold->pool.work);
     condition_init(&cold->pool.touch_end);
@@ -261,6 +263,13 @@ void cold_close(struct cold *cold)
     free_parts(cold);
 }
 
+enum status cold_trim(struct cold *cold)
+{
+    CHECK_MAY_BLOCK();
+    CHECK(!cold->writing);
+    return cold_env_reopen(cold);
+}
+
 /* --- figures ------------------------------------------------------------------------------------------------ */
 
 uint64_t cold_used_bytes(struct cold *cold)
@@ -271,13 +280,11 @@ uint64_t cold_used_bytes(struct cold *cold)
     return atomic_load_explicit(&cold->used_bytes, memory_order_relaxed);
 }
 
-static uint64_t file_bytes(struct cold *cold)
+/* Any thread: not through the environment, which may be reopening. */
+static uint64_t file_bytes(const struct cold *cold)
 {
-    int fd = -1;
     struct stat file;
-    if (mdb_env_get_fd(cold->env, &fd) != MDB_SUCCESS || fstat(fd, &file) != 0)
-        return 0;
-    return (uint64_t)file.st_size;
+    return stat(cold->data_path, &file) == 0 ? (uint64_t)file.st_size : 0;
 }
 
 #define COPY_METRIC(field, kind, help) \

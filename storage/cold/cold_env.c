@@ -18,10 +18,15 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define READERS_MAX 256
-#define TABLES_MAX  16
-#define FILE_MODE   0600
+/* Snapshots live about a millisecond; a walk of many records longer: then another time. */
+#define READERS_WAIT_MS  ((uint64_t)20)
+#define REOPEN_TRIES_MAX 20
+#define REOPEN_PAUSE_MS  100
+#define TABLES_MAX       16
+#define FILE_MODE        0600
 /* A short write with less than this left is a full disk. LMDB writes at most 64 pages at once. */
 #define NEARLY_FULL_BYTES (2 * MiB)
 #define FREE_TABLE        0 /* LMDB's own table of free pages */
@@ -272,6 +277,64 @@ void cold_env_close(struct cold *cold)
     cold->env = NULL;
 }
 
+/* Waits until no reader is active and lets none become so; false: they took too long. */
+static bool stop_readers(struct cold *cold)
+{
+    const uint64_t end_ms = clock_monotonic_ms() + READERS_WAIT_MS;
+    mutex_lock(&cold->readers_lock);
+    cold->reopening = true;
+    uint64_t now_ms = clock_monotonic_ms();
+    while (cold->reader_active_count > 0 && now_ms < end_ms) {
+        (void)condition_wait_ms(&cold->readers_idle, &cold->readers_lock, end_ms - now_ms);
+        now_ms = clock_monotonic_ms();
+    }
+    const bool stopped = cold->reader_active_count == 0;
+    mutex_unlock(&cold->readers_lock);
+    return stopped;
+}
+
+static void admit_readers(struct cold *cold)
+{
+    mutex_lock(&cold->readers_lock);
+    cold->reopening = false;
+    condition_broadcast(&cold->readers_idle);
+    mutex_unlock(&cold->readers_lock);
+}
+
+static void abort_idle_readers(struct cold *cold)
+{
+    mutex_lock(&cold->readers_lock);
+    for (struct cold_reader *reader = cold->all_readers; reader != NULL;
+         reader = reader->all_next) {
+        if (reader->txn != NULL)
+            mdb_txn_abort(reader->txn);
+        reader->txn = NULL;
+    }
+    mutex_unlock(&cold->readers_lock);
+}
+
+enum status cold_env_reopen(struct cold *cold)
+{
+    enum status status = ST_AGAIN;
+    if (stop_readers(cold)) {
+        abort_idle_readers(cold);
+        cold_env_close(cold);
+        const struct timespec pause = {.tv_nsec = REOPEN_PAUSE_MS * 1000000L};
+        struct error error = {0};
+        status = cold_env_open(cold, &error);
+        for (int try = 1; status != ST_OK && try < REOPEN_TRIES_MAX; try++) {
+            log_error("cold: cannot open again: %s", error.message);
+            cold_env_close(cold);
+            (void)nanosleep(&pause, NULL);
+            status = cold_env_open(cold, &error);
+        }
+        /* Without its environment the tier is nothing; what is acknowledged is in the log. */
+        CHECK(status == ST_OK);
+    }
+    admit_readers(cold);
+    return status;
+}
+
 /* --- write transactions ------------------------------------------------------------------------- */
 
 enum status cold_env_begin(struct cold *cold, MDB_txn **txn, struct error *error)
@@ -416,6 +479,10 @@ struct cold_reader *cold_reader_create(struct cold *cold)
     struct cold_reader *const reader = mem_alloc_zero(sizeof(*reader));
     reader->cold = cold;
     reader->sum = hash_stream_create(0);
+    mutex_lock(&cold->readers_lock);
+    reader->all_next = cold->all_readers;
+    cold->all_readers = reader;
+    mutex_unlock(&cold->readers_lock);
     return reader;
 }
 
@@ -424,6 +491,13 @@ void cold_reader_destroy(struct cold_reader *reader)
     if (reader == NULL)
         return;
     CHECK(!reader->active);
+    struct cold *const cold = reader->cold;
+    mutex_lock(&cold->readers_lock);
+    struct cold_reader **place = &cold->all_readers;
+    while (*place != reader)
+        place = &(*place)->all_next;
+    *place = reader->all_next;
+    mutex_unlock(&cold->readers_lock);
     if (reader->txn != NULL)
         mdb_txn_abort(reader->txn);
     CHECK(reader->dctx == NULL);
@@ -432,14 +506,35 @@ void cold_reader_destroy(struct cold_reader *reader)
     mem_free(reader);
 }
 
+/* Active readers keep the environment open. */
+static void become_active(struct cold *cold)
+{
+    mutex_lock(&cold->readers_lock);
+    while (cold->reopening)
+        condition_wait(&cold->readers_idle, &cold->readers_lock);
+    cold->reader_active_count++;
+    mutex_unlock(&cold->readers_lock);
+}
+
+static void become_idle(struct cold *cold)
+{
+    mutex_lock(&cold->readers_lock);
+    if (--cold->reader_active_count == 0 && cold->reopening)
+        condition_broadcast(&cold->readers_idle);
+    mutex_unlock(&cold->readers_lock);
+}
+
 enum status cold_reader_begin(struct cold_reader *reader, struct error *error)
 {
     CHECK(!reader->active);
+    become_active(reader->cold);
     const int code = reader->txn == NULL
                          ? mdb_txn_begin(reader->cold->env, NULL, MDB_RDONLY, &reader->txn)
                          : mdb_txn_renew(reader->txn);
-    if (code != MDB_SUCCESS)
+    if (code != MDB_SUCCESS) {
+        become_idle(reader->cold);
         return cold_env_status(reader->cold, code, error, "cannot begin to read");
+    }
     reader->active = true;
     return ST_OK;
 }
@@ -450,6 +545,7 @@ void cold_reader_end(struct cold_reader *reader)
         return;
     mdb_txn_reset(reader->txn);
     reader->active = false;
+    become_idle(reader->cold);
 }
 
 ZSTD_DCtx *cold_reader_context(struct cold_reader *reader)

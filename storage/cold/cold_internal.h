@@ -271,6 +271,7 @@ struct cold_reader {
     struct buf key;    /* scratch: a full key */
     struct blob *blob; /* a value under construction */
     struct cold_reader *next;
+    struct cold_reader *all_next; /* guarded by: readers_lock */
 };
 struct cold_reader *cold_reader_create(struct cold *cold);
 void cold_reader_destroy(struct cold_reader *reader);
@@ -296,6 +297,8 @@ enum status cold_guard_status(
     struct cold *cold, enum cold_guard_result result, struct error *error, const char *what);
 MUST_USE enum status cold_env_open(struct cold *cold, struct error *error);
 void cold_env_close(struct cold *cold);
+/* Closes and opens it while no reader is active; see cold_trim(). ST_OK, ST_AGAIN. */
+MUST_USE enum status cold_env_reopen(struct cold *cold);
 MUST_USE enum status cold_env_begin(struct cold *cold, MDB_txn **txn, struct error *error);
 /* Commits, or aborts where a test's fault says so. Counts. */
 MUST_USE enum status cold_env_commit(struct cold *cold, MDB_txn *txn, struct error *error);
@@ -476,7 +479,12 @@ struct cold {
     _Atomic bool unmeasured;        /* relaxed; a commit came since */
     _Atomic uint64_t damage_log_ms; /* for log_every() */
 
-    struct mutex readers_lock;               /* LOCK_RANK_COLD */
+    struct mutex readers_lock; /* LOCK_RANK_COLD */
+    struct condition
+        readers_idle; /* with: readers_lock; none is active, or the environment is open again */
+    size_t reader_active_count;              /* guarded by: readers_lock */
+    bool reopening;                          /* guarded by: readers_lock; none may become active */
+    struct cold_reader *all_readers;         /* guarded by: readers_lock */
     struct cold_reader *readers;             /* guarded by: readers_lock; free ones */
     ZSTD_DCtx *contexts[COLD_CONTEXTS_KEPT]; /* guarded by: readers_lock; free ones */
     size_t context_count;                    /* guarded by: readers_lock */

@@ -4,7 +4,7 @@
  *
  * A checkpoint is due when asked for, or, if anything changed: at the length of the log tail, the amount of dirty memory, the age of the
  * last one. If nothing was written, but other records are hot now, one that stores only the hot list is due when the list is old. After a failure the next attempt waits, 100 ms at first and 5 s at most,
- * doubling. A request that comes while one runs waits for the one after it: what was logged before the request need not be in the first.
+ * doubling. In quiet times the memory that the database keeps of past checkpoints is given back. A request that comes while one runs waits for the one after it: what was logged before the request need not be in the first.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,6 +14,9 @@
 
 enum { LOOK_MS = 100, BACKOFF_MS_MIN = 100, BACKOFF_MS_MAX = 5000 };
 enum { RECLAIM_RECORD_MAX = 1000 };
+/* What the database keeps in RAM of past transactions is given back when it is this much and none came for so long. */
+enum { TRIM_IDLE_MS = 10000 };
+#define TRIM_BYTES_MIN ((uint64_t)(16 * MiB))
 
 struct checkpointer {
     struct tier *tier;
@@ -21,6 +24,7 @@ struct checkpointer {
     uint64_t retry_ms;   /* monotonic: not before */
     uint64_t backoff_ms; /* 0: the last one succeeded */
     uint64_t sweep_ms;   /* monotonic: not before */
+    uint64_t trim_ms;    /* monotonic: the last attempt */
     bool sweep_again;    /* some had to stay */
 };
 
@@ -149,6 +153,20 @@ static bool reclaim_step(struct tier *tier)
     return false;
 }
 
+static void trim_if_idle(struct checkpointer *self, uint64_t now_ms)
+{
+    struct tier *const tier = self->tier;
+    if (room_database_bytes(tier) < TRIM_BYTES_MIN || now_ms - self->last_ms < TRIM_IDLE_MS ||
+        now_ms - self->trim_ms < TRIM_IDLE_MS)
+        return;
+    self->trim_ms = now_ms;
+    const int64_t balance = mem_thread_balance();
+    const enum status status = cold_trim(tier->cold);
+    room_note_database(tier, mem_thread_balance() - balance);
+    log_debug("tier: memory of past checkpoints given back status=%s left=%llu",
+        status_name(status), (unsigned long long)room_database_bytes(tier));
+}
+
 /* --- the thread ------------------------------------------------------------------------------------------------------ */
 
 /* Waits until there may be something to do; backing_off: nobody hurries it. False: the thread is to end. */
@@ -182,6 +200,8 @@ static void checkpointer_main(void *context)
         sweep_if_wanted(&self, now_ms);
         if (reclaim_step(tier))
             pause_ms = 0;
+        else
+            trim_if_idle(&self, now_ms);
     }
     if (tier->close_save)
         run_checkpoint(&self, true);

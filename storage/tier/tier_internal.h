@@ -251,6 +251,8 @@ uint64_t room_checkpoint_bound(const struct tier *tier);
 bool room_tail_is_long(const struct tier *tier);
 /* The database's memory has changed: the writing thread's mem_thread_balance() after its functions less that before. */
 void room_note_database(struct tier *tier, int64_t bytes);
+/* What it keeps now. */
+uint64_t room_database_bytes(const struct tier *tier);
 /* The membership filter's memory, which is no part of that. */
 uint64_t room_filter_bytes(const struct tier *tier);
 /* Around a checkpoint: what it allocates up to checkpoint-memory is not taken off the hot limit. */

@@ -145,7 +145,7 @@ void room_note_logged(struct tier *tier, uint64_t bytes)
 }
 
 /* What the database keeps for its transactions. */
-static uint64_t database_bytes(const struct tier *tier)
+uint64_t room_database_bytes(const struct tier *tier)
 {
     const int64_t bytes = atomic_load_explicit(&tier->room->database_bytes, memory_order_relaxed);
     return bytes > 0 ? (uint64_t)bytes : 0;
@@ -155,7 +155,7 @@ static uint64_t database_bytes(const struct tier *tier)
 static uint64_t checkpoint_grant(const struct tier *tier, uint64_t other)
 {
     const uint64_t bound = room_checkpoint_bound(tier);
-    uint64_t grant = database_bytes(tier) + metric_get(tier->metrics, checkpoint_memory_bytes);
+    uint64_t grant = room_database_bytes(tier) + metric_get(tier->metrics, checkpoint_memory_bytes);
     if (grant > bound)
         grant = bound;
     return grant < other ? grant : other;
@@ -165,7 +165,7 @@ static uint64_t pressure_next(const struct tier *tier, uint64_t anonymous, uint6
 {
     const uint64_t pressure = load(&tier->room->pressure_bytes);
     const uint64_t bound = room_checkpoint_bound(tier);
-    const uint64_t kept = database_bytes(tier);
+    const uint64_t kept = room_database_bytes(tier);
     const uint64_t grant =
         metric_get(tier->metrics, checkpoint_running) != 0 || kept > bound ? bound : kept;
     const uint64_t high = memory_max + memory_max / 12 + grant;

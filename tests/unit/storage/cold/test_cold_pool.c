@@ -175,11 +175,56 @@ START_TEST(readers_beside_a_writer_see_whole_and_recent_values)
         put_version(tier.cold, version);
         atomic_store_explicit(&reading.committed, version, memory_order_release);
         reclaim_all(tier.cold, 1000);
+        const enum status trimmed = cold_trim(tier.cold);
+        ck_assert(trimmed == ST_OK || trimmed == ST_AGAIN);
     }
     atomic_store_explicit(&reading.stop, true, memory_order_relaxed);
     for (size_t index = 0; index < COUNT_OF(readers); index++)
         thread_join(&readers[index]);
     ck_assert_uint_eq(atomic_load(&reading.error_count), 0);
+    tier_close(&tier);
+}
+END_TEST
+
+START_TEST(trimming_gives_memory_back_and_keeps_everything)
+{
+    enum { COUNT = 1000, SIZE = 3000 };
+    struct tier tier;
+    tier_open(&tier);
+    /* Where the allocator does not count what LMDB takes, this stays as it is. */
+    const int64_t start = mem_thread_balance();
+    struct buf payload = payload_random(SIZE, 1);
+    struct cold_txn *const txn = must_begin(tier.cold);
+    for (unsigned index = 0; index < COUNT; index++) {
+        const struct key key = key_numbered("large", index);
+        must_put(txn, &key, &raw_header, buf_slice(&payload));
+    }
+    must_commit(txn);
+    const int64_t kept = mem_thread_balance() - start;
+    ck_assert_int_eq(cold_trim(tier.cold), ST_OK);
+    const int64_t left = mem_thread_balance() - start;
+    ck_assert(kept < COUNT * SIZE / 2 || left < kept / 4);
+    const struct key key = key_text("large500");
+    assert_value(tier.cold, &key, buf_slice(&payload));
+    put_version(tier.cold, 2);
+    assert_value(tier.cold, &key, buf_slice(&payload));
+    ck_assert_uint_eq(count_entries(tier.cold, 'k'), COUNT + KEY_COUNT);
+    buf_deinit(&payload);
+    tier_close(&tier);
+}
+END_TEST
+
+START_TEST(trimming_waits_for_no_long_reader)
+{
+    struct tier tier;
+    tier_open(&tier);
+    put_version(tier.cold, 1);
+    struct cold_reader *const reader = cold_reader_borrow(tier.cold);
+    ck_assert_int_eq(cold_reader_begin(reader, NULL), ST_OK);
+    ck_assert_int_eq(cold_trim(tier.cold), ST_AGAIN);
+    cold_reader_end(reader);
+    cold_reader_return(reader);
+    ck_assert_int_eq(cold_trim(tier.cold), ST_OK);
     tier_close(&tier);
 }
 END_TEST
@@ -303,6 +348,7 @@ START_TEST(the_price_of_a_put_is_printed)
 END_TEST
 
 TEST_GROUP(pool_group, jobs_of_all_kinds_and_priorities_are_done,
-    readers_beside_a_writer_see_whole_and_recent_values, no_snapshot_is_held_between_jobs,
-    overwriting_does_not_grow_the_file, pretouching_is_harmless_and_ends,
-    the_price_of_a_put_is_printed)
+    readers_beside_a_writer_see_whole_and_recent_values,
+    trimming_gives_memory_back_and_keeps_everything, trimming_waits_for_no_long_reader,
+    no_snapshot_is_held_between_jobs, overwriting_does_not_grow_the_file,
+    pretouching_is_harmless_and_ends, the_price_of_a_put_is_printed)
