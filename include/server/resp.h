@@ -45,6 +45,8 @@ char *resp_input_space(struct resp_input *input, size_t *room);
 void resp_input_received(struct resp_input *input, size_t size);
 /* Bytes received and not yet consumed (CLIENT LIST qbuf), and memory held. */
 size_t resp_input_pending(const struct resp_input *input);
+/* Bytes of commands handed out, which resp_input_release() would give back, and of those not looked at; without a long bulk that is coming in. */
+size_t resp_input_held(const struct resp_input *input);
 size_t resp_input_memory(const struct resp_input *input);
 
 /* One command. argv points into the input's buffer and into the pool; valid until resp_input_release(). */

@@ -127,7 +127,7 @@ static void fill(struct worker *worker)
                 continue;
             }
             if (io->park == PARK_NONE)
-                resp_input_release(io->session.input);
+                session_io_release_input(io);
             if (io->half_closed)
                 session_io_touch(io);
         }
@@ -265,7 +265,7 @@ static void finish(struct worker *worker)
             continue;
         }
         if (io->park == PARK_NONE && io->backlog_count == 0)
-            resp_input_release(io->session.input);
+            session_io_release_input(io);
         session_io_touch(io);
     }
     worker->replies_are_long = reply_bytes > batch->count * LONG_VALUE_SIZE;

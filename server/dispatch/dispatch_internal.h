@@ -16,7 +16,7 @@
 #define BATCH_MAX 128
 /* Keys of one batch; a command with more has an array of its own. */
 #define BATCH_KEY_MAX 4096
-/* A connection is read from once per turn, at most so much; a parked one until it has this much pending. */
+/* A connection is read from once per turn, at most so much; not while it has this much that waits for its turn. */
 #define READ_PENDING_MAX ((size_t)1024 * 1024)
 /* One connection writes at most so much per turn. */
 #define WRITE_SIZE_MAX ((size_t)1024 * 1024)
@@ -139,8 +139,10 @@ void session_io_touch(struct session_io *io); /* has output to flush */
 void session_io_flush_all(struct worker *worker);
 void session_io_flush_gated(struct worker *worker);
 void session_io_tick(struct worker *worker);
-/* A parked connection with much pending input was not read from; now it is. */
+/* A connection with much pending input was not read from; now it is, if it has not too much still. */
 void session_io_resume_reading(struct session_io *io);
+/* All its commands have run: gives their input back. */
+void session_io_release_input(struct session_io *io);
 static inline struct session_io *session_io_of(struct session *session)
 {
     CHECK_MAGIC(session, SESSION_MAGIC);

@@ -210,10 +210,26 @@ void session_io_close(struct session_io *io)
     session_io_free(io);
 }
 
+/* Whether so much waits for its turn that no more is to be read. What waits will be run: then session_io_release_input() reads on. */
+static bool has_enough(const struct session_io *io)
+{
+    const struct resp_input *input = io->session.input;
+    if (io->park != PARK_NONE && resp_input_pending(input) > READ_PENDING_MAX)
+        return true;
+    return (io->park != PARK_NONE || io->is_ready || io->backlog_count > 0) &&
+           resp_input_held(input) > READ_PENDING_MAX;
+}
+
 void session_io_resume_reading(struct session_io *io)
 {
-    if (io->session.fd >= 0 && !io->half_closed)
+    if (!io->reading && io->session.fd >= 0 && !io->half_closed && !has_enough(io))
         set_reading(io, true);
+}
+
+void session_io_release_input(struct session_io *io)
+{
+    resp_input_release(io->session.input);
+    session_io_resume_reading(io);
 }
 
 void session_io_ready(struct session_io *io)
@@ -289,7 +305,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     resp_input_received(session->input, (size_t)size);
     if (io->park == PARK_NONE)
         session_io_ready(io);
-    else if (resp_input_pending(session->input) > READ_PENDING_MAX)
+    if (has_enough(io))
         set_reading(io, false);
 }
 

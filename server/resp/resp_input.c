@@ -107,6 +107,16 @@ static size_t bigs_memory(const struct resp_big *bigs)
     return size;
 }
 
+size_t resp_input_held(const struct resp_input *input)
+{
+    size_t size = bigs_memory(input->bigs) + bigs_memory(input->bigs_out);
+    if (input->block != NULL)
+        size += input->block->size - input->start;
+    for (const struct resp_block *block = input->kept; block != NULL; block = block->next)
+        size += block->capacity;
+    return size;
+}
+
 size_t resp_input_memory(const struct resp_input *input)
 {
     size_t size = sizeof(*input);

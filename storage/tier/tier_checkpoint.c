@@ -352,8 +352,10 @@ enum status checkpoint_run(
     if (status == ST_OK) {
         metric_add(tier->metrics, checkpoint_count, 1);
         metric_set(tier->metrics, checkpoint_us_last, us);
-        log_info("tier: checkpoint committed lsn=%llu records=%zu us=%llu",
-            (unsigned long long)checkpoint.lsn, checkpoint.key_count, (unsigned long long)us);
+        /* Where memory is short there are a hundred in a second. */
+        if (log_every(&tier->checkpoint_log_ms, 1000))
+            log_info("tier: checkpoint committed lsn=%llu records=%zu us=%llu",
+                (unsigned long long)checkpoint.lsn, checkpoint.key_count, (unsigned long long)us);
     } else {
         metric_add(tier->metrics, checkpoint_error_count, 1);
     }

@@ -115,6 +115,7 @@ struct tier {
     _Atomic uint64_t checkpoint_change_count; /* atomic: relaxed; of them, before X */
     _Atomic uint64_t checkpoint_lsn;          /* atomic: release by the checkpointer: X */
     _Atomic uint64_t checkpoint_unix_s;       /* atomic: relaxed */
+    _Atomic uint64_t checkpoint_log_ms;       /* for log_every() */
     _Atomic uint32_t checkpoint_status;       /* atomic: relaxed; enum status */
     _Atomic uint32_t checkpoint_failures;     /* atomic: relaxed; in a row */
 

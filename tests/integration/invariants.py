@@ -369,10 +369,37 @@ def a_page_that_cannot_be_read_costs_an_error_only(binary):
         expect_equal(another.call('GET', 'hot'), b'still')
 
 
+# --- I10 -------------------------------------------------------------------------------------------------------
+
+
+def writers_that_wait_for_room_are_not_read_from(binary):
+    """60 MB in one pipeline into 8 MB: what the server cannot take yet stays with the client."""
+    count, value = 30000, os.urandom(2000)
+    with Server(binary, dict(SMALL, maxmemory='8mb', **{'checkpoint-log-size': '4mb'})) as server:
+        writer, watcher = server.client(), server.client()
+        commands = b''.join(encode(['SET', 'key:%d' % i, value]) for i in range(count))
+        sender = threading.Thread(target=lambda: writer.socket.sendall(commands))
+        replies = []
+        receiver = threading.Thread(target=lambda: replies.extend(writer.reply() for _ in range(count)))
+        sender.start()
+        receiver.start()
+        most = 0
+        while receiver.is_alive():
+            most = max(most, int(server.info()['mem_clients_normal']))
+            time.sleep(0.01)
+        sender.join()
+        receiver.join()
+        expect(int(server.info()['throttled_count']) > 0, 'it had to wait')
+        expect(most < 8 << 20, 'buffers of clients took %d bytes' % most)
+        expect_equal(replies.count(b'OK'), count)
+        expect_equal(watcher.call('DBSIZE'), count)
+
+
 CASES = [
     replies_wait_until_what_they_saw_is_durable, the_log_replays_to_the_state_that_clients_saw,
     groups_are_whole_whenever_the_server_is_killed, replay_looks_at_no_clock, the_log_holds_effects_not_requests,
-    prefetching_changes_no_answer, workers_never_write_files, a_page_that_cannot_be_read_costs_an_error_only]
+    prefetching_changes_no_answer, workers_never_write_files, a_page_that_cannot_be_read_costs_an_error_only,
+    writers_that_wait_for_room_are_not_read_from]
 
 
 def main():

@@ -235,7 +235,7 @@ def config_resetstat(server):
         expect(int(info_field(wire, 'total_commands_processed')) < 3, 'commands')
         expect_equal([info_field(wire, name) for name in ['keyspace_hits', 'keyspace_misses', 'total_error_replies', 'expired_keys']],
                      ['0'] * 4)
-        expect_equal(info_field(wire, 'connected_clients'), '1', 'gauges stay')
+        wait_for(lambda: info_field(wire, 'connected_clients') == '1', 'gauges stay')
         stats = wire.call('INFO', 'commandstats')
         expect(b'cmdstat_get:' not in stats, 'commandstats')
         expect_equal(wire.call('INFO', 'errorstats'), b'# Errorstats\r\n')
