@@ -38,6 +38,7 @@ enum value_encoding {
     VALUE_ENCODING_HASHTABLE = 6,
     VALUE_ENCODING_SKIPLIST = 7,
     VALUE_ENCODING_STREAM = 8,
+    VALUE_ENCODING_LISTPACK_EX = 9, /* a hash that had fields with an expiry */
     VALUE_ENCODING_COUNT,
 };
 
@@ -68,7 +69,15 @@ static inline bool blob_is_shared(const struct blob *blob)
     return atomic_load_explicit(&blob->references, memory_order_acquire) > 1;
 }
 
-struct value_object; /* a collection; the first member is `const struct value_class *class` */
+struct value_class;
+/*
+ * What every collection begins with. Collections are made of trees (storage/tree.h), whose nodes are shared between snapshots; the object
+ * itself belongs to its record. The encoding is a name only, which follows the limits of value_limits.
+ */
+struct value_object {
+    const struct value_class *class;
+    enum value_encoding encoding;
+};
 
 struct value {
     enum value_type type;
@@ -79,18 +88,42 @@ struct value {
     struct value_object *object; /* other types */
 };
 
+/* A part of a value that leaves it: its name. */
+typedef void (*value_removed_fn)(void *context, struct slice part);
+
 /* One row per collection type; strings need none. */
 struct value_class {
     enum value_type type;
     void (*destroy)(struct value_object *object);
-    size_t (*size_bytes)(const struct value_object *object); /* memory occupied */
+    /* Allocations that destroy() would free now: values of many are freed on a thread of their own. */
+    uint64_t (*effort)(const struct value_object *object);
+    size_t (*size_bytes)(const struct value_object *object); /* memory occupied; O(1) */
     uint64_t (*element_count)(const struct value_object *object);
+    /* An object of its own with the same contents; O(1). Any thread may read, encode and destroy it. */
+    struct value_object *(*snapshot)(const struct value_object *object);
     void (*encode)(const struct value_object *object, struct buf *out);
-    /* ST_OK, ST_CORRUPT, ST_NO_MEMORY */
+    /* Bytes are checked one by one. ST_OK, ST_CORRUPT, ST_NO_MEMORY */
     enum status (*decode)(
         enum value_encoding encoding, struct slice in, struct value_object **object);
-    struct value_object *(*copy)(const struct value_object *object);
+    /* Parts that end by themselves: fields of a hash. Both NULL: the type has none. The least expiry, 0 = none. */
+    uint64_t (*part_expire_ms)(const struct value_object *object);
+    /* Removes parts whose expiry is before now_ms, soonest first, at most max. Returns how many. removed may be NULL. */
+    size_t (*part_expire)(struct value_object *object, uint64_t now_ms, size_t max,
+        value_removed_fn removed, void *context);
 };
+
+/*
+ * Limits up to which collections are called compact: list-max-listpack-size and so on. Relaxed atomics, set by the settings of
+ * the server, read where something is added. Entries beyond or an element longer than the limit make the large encoding, for good.
+ */
+struct value_limits {
+    _Atomic int64_t list_max_listpack_size; /* entries, or -1 .. -5: 4, 8, 16, 32, 64 KiB */
+    _Atomic int64_t hash_max_listpack_entries, hash_max_listpack_value;
+    _Atomic int64_t set_max_intset_entries, set_max_listpack_entries, set_max_listpack_value;
+    _Atomic int64_t zset_max_listpack_entries, zset_max_listpack_value;
+    _Atomic int64_t stream_node_max_bytes, stream_node_max_entries;
+};
+extern struct value_limits value_limits;
 
 /* "string", "list" ...: the reply of TYPE. */
 const char *value_type_name(enum value_type type);
@@ -118,10 +151,27 @@ struct slice value_string_bytes(const struct value *value, char scratch[24]);
 /* Length of those bytes. */
 size_t value_string_size(const struct value *value);
 
+/* The least expiry of a part of the value, 0 if none has one. */
+static inline uint64_t value_part_expire_ms(const struct value *value)
+{
+    const struct value_object *const object = value->object;
+    return object == NULL || object->class->part_expire_ms == NULL
+               ? 0
+               : object->class->part_expire_ms(object);
+}
+
 /* Memory outside the record: blob or object; 0 for inline strings. */
 size_t value_external_bytes(const struct value *value);
-/* Gives up the blob reference or the object. Inline strings: nothing. */
+/* Gives up the blob reference or the object. Inline strings: nothing. Objects of great effort() are freed by the reclaimer's thread. */
 void value_release(struct value *value);
+/* The reclaimer: a thread that frees large values. Before it is started and after it is stopped they are freed at once. */
+void value_reclaimer_start(void);
+/* Waits until all is freed. */
+void value_reclaimer_stop(void);
+/* Values waiting, and freed since the start: INFO's lazyfree_pending_objects, lazyfreed_objects. */
+void value_reclaimer_counts(uint64_t *pending_count, uint64_t *freed_count);
+/* CONFIG RESETSTAT: the freed ones are counted from 0 again. */
+void value_reclaimer_counts_reset(void);
 
 /*
  * The codec: payload of a cold record, without type and encoding (the record's header has those).

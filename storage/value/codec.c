@@ -13,14 +13,6 @@
 #include "base/check.h"
 #include "storage/value.h"
 
-/* As value.c's: the class is the first member of every object. */
-static const struct value_class *class_of_value(const struct value *value)
-{
-    const struct value_class *value_class = value_class_of(value->type);
-    CHECK(value_class != NULL);
-    return value_class;
-}
-
 void value_encode(const struct value *value, struct buf *payload)
 {
     if (value->type == VALUE_STRING) {
@@ -29,7 +21,7 @@ void value_encode(const struct value *value, struct buf *payload)
         return;
     }
     CHECK(value->object != NULL);
-    class_of_value(value)->encode(value->object, payload);
+    value->object->class->encode(value->object, payload);
 }
 
 struct slice value_payload_borrowed(const struct value *value)
@@ -93,9 +85,10 @@ enum status value_decode(
         return status;
     }
     CHECK(object != NULL);
+    CHECK(object->class == value_class);
     *value = (struct value){
         .type = (enum value_type)type,
-        .encoding = (enum value_encoding)encoding,
+        .encoding = object->encoding,
         .object = object,
     };
     return ST_OK;

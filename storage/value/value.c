@@ -9,19 +9,10 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-
-/* What every object begins with. */
-struct object_head {
-    const struct value_class *class;
-};
+#include "value_internal.h"
 
 /* Written before threads start, read-only after. */
 static const struct value_class *value_classes[VALUE_TYPE_COUNT];
-
-static const struct value_class *class_of_object(const struct value_object *object)
-{
-    return ((const struct object_head *)(const void *)object)->class;
-}
 
 const char *value_type_name(enum value_type type)
 {
@@ -49,6 +40,7 @@ const char *value_encoding_name(enum value_encoding encoding)
         [VALUE_ENCODING_HASHTABLE] = "hashtable",
         [VALUE_ENCODING_SKIPLIST] = "skiplist",
         [VALUE_ENCODING_STREAM] = "stream",
+        [VALUE_ENCODING_LISTPACK_EX] = "listpackex",
     };
     CHECK((unsigned)encoding < VALUE_ENCODING_COUNT);
     return names[encoding];
@@ -145,16 +137,23 @@ size_t value_external_bytes(const struct value *value)
         return sizeof(struct blob) + value->blob->capacity;
     }
     if (value->object != NULL) {
-        return class_of_object(value->object)->size_bytes(value->object);
+        return value->object->class->size_bytes(value->object);
     }
     return 0;
 }
 
+void value_free(struct blob *blob, struct value_object *object)
+{
+    blob_unref(blob);
+    if (object != NULL) {
+        object->class->destroy(object);
+    }
+}
+
 void value_release(struct value *value)
 {
-    blob_unref(value->blob);
-    if (value->object != NULL) {
-        class_of_object(value->object)->destroy(value->object);
+    if ((value->blob != NULL || value->object != NULL) && !reclaimer_take(value)) {
+        value_free(value->blob, value->object);
     }
     *value = (struct value){.type = VALUE_STRING};
 }
@@ -173,3 +172,17 @@ const struct value_class *value_class_of(enum value_type type)
     CHECK((unsigned)type < VALUE_TYPE_COUNT);
     return value_classes[type];
 }
+
+/* Redis 7.2's defaults, but for set_max_listpack_entries: 0, so that OBJECT ENCODING names sets as versions up to 7.0 did. */
+struct value_limits value_limits = {
+    .list_max_listpack_size = -2,
+    .hash_max_listpack_entries = 512,
+    .hash_max_listpack_value = 64,
+    .set_max_intset_entries = 512,
+    .set_max_listpack_entries = 0,
+    .set_max_listpack_value = 64,
+    .zset_max_listpack_entries = 128,
+    .zset_max_listpack_value = 64,
+    .stream_node_max_bytes = 4096,
+    .stream_node_max_entries = 100,
+};

@@ -108,7 +108,7 @@ END_TEST
 
 /* A collection whose content is one byte. */
 struct byte_object {
-    const struct value_class *class;
+    struct value_object head;
     char byte;
 };
 
@@ -131,8 +131,9 @@ static enum status byte_decode(
         return ST_CORRUPT;
     }
     struct byte_object *byte = mem_alloc(sizeof(*byte));
-    *byte = (struct byte_object){.class = &byte_class, .byte = in.data[0]};
-    *object = (struct value_object *)(void *)byte;
+    *byte = (struct byte_object){
+        .head = {.class = &byte_class, .encoding = encoding}, .byte = in.data[0]};
+    *object = &byte->head;
     return ST_OK;
 }
 

@@ -7,6 +7,7 @@
 
 void blob_group(TCase *tests);
 void codec_group(TCase *tests);
+void limits_group(TCase *tests);
 
 static struct value string_of(const char *text)
 {
@@ -18,7 +19,7 @@ START_TEST(every_type_and_encoding_has_the_name_redis_gives_it)
     static const char *const types[VALUE_TYPE_COUNT] = {
         "string", "list", "set", "zset", "hash", "stream"};
     static const char *const encodings[VALUE_ENCODING_COUNT] = {"raw", "int", "embstr", "listpack",
-        "quicklist", "intset", "hashtable", "skiplist", "stream"};
+        "quicklist", "intset", "hashtable", "skiplist", "stream", "listpackex"};
     for (unsigned type = 0; type < VALUE_TYPE_COUNT; type++) {
         ck_assert_str_eq(value_type_name((enum value_type)type), types[type]);
     }
@@ -106,7 +107,7 @@ END_TEST
 
 /* A collection that remembers what was done with it. */
 struct fake_object {
-    const struct value_class *class;
+    struct value_object head;
     size_t size_bytes;
     bool *destroyed;
 };
@@ -130,11 +131,12 @@ static const struct value_class fake_class = {
 START_TEST(an_object_is_measured_and_destroyed_by_its_class)
 {
     bool destroyed = false;
-    struct fake_object object = {.class = &fake_class, .size_bytes = 77, .destroyed = &destroyed};
+    struct fake_object object = {
+        .head.class = &fake_class, .size_bytes = 77, .destroyed = &destroyed};
     struct value value = {
         .type = VALUE_SET,
         .encoding = VALUE_ENCODING_INTSET,
-        .object = (struct value_object *)(void *)&object,
+        .object = &object.head,
     };
     ck_assert_uint_eq(value_external_bytes(&value), 77);
     value_release(&value);
@@ -161,4 +163,4 @@ TEST_GROUP(value_group, every_type_and_encoding_has_the_name_redis_gives_it,
     own_refuses_more_than_the_longest_string, an_object_is_measured_and_destroyed_by_its_class,
     a_registered_class_is_found_by_its_type)
 
-TEST_MAIN_GROUPS("value", value_group, blob_group, codec_group)
+TEST_MAIN_GROUPS("value", value_group, blob_group, codec_group, limits_group)
