@@ -108,7 +108,8 @@ void cold_filter_wait(struct cold *cold);
 struct cold_header {
     enum value_type type;
     enum value_encoding encoding;
-    uint64_t expire_ms;  /* 0 = never */
+    uint64_t expire_ms; /* 0 = never */
+    uint64_t wake_ms;   /* the first part of the value expires (a field of a hash); 0 = none does */
     uint64_t value_size; /* encoded, uncompressed */
 };
 
@@ -142,7 +143,7 @@ struct cold_job {
     uint32_t space_limit; /* unused by VALUE, HEADER */
     size_t
         entry_max; /* RANGE, DUE: at most so many entries (taken as 2 if less); fewer if keys exceed 4 MiB */
-    uint64_t due_ms; /* DUE: wall clock; entries with expire_ms <= due_ms */
+    uint64_t due_ms; /* DUE: wall clock; entries with expire_ms or wake_ms <= due_ms */
     /* On an I/O thread; must not block. The job may be freed inside. */
     void (*done)(struct cold_job *job);
     void *context;

@@ -276,7 +276,12 @@ bool hot_sweep(struct hot *hot, unsigned partition, uint64_t *cursor, size_t rec
 struct hot_record *hot_random(
     struct hot *hot, unsigned partition, uint32_t space, struct random *random, size_t probe_max);
 
-/* Entries with an expiry from a random place on: visits up to record_max of them in up to bucket_max buckets (active expiry). */
+/* Some value has, or had, parts with an expiry. Any thread, no lock. */
+bool hot_has_parts(const struct hot *hot);
+/*
+ * Entries with an expiry, and some of whose values' parts have one or had, from a random place on: visits up to record_max of them in up to
+ * bucket_max buckets (active expiry).
+ */
 void hot_sample_expiring(struct hot *hot, unsigned partition, struct random *random,
     size_t bucket_max, size_t record_max, hot_visit_fn visit, void *context);
 

@@ -14,6 +14,7 @@
 #ifndef STORAGE_KEYSPACE_H
 #define STORAGE_KEYSPACE_H
 
+#include "base/compiler.h"
 #include "base/key.h"
 #include "base/metric.h"
 #include "base/random.h"
@@ -35,6 +36,7 @@
     X(miss_count, METRIC_COUNTER, "failed lookups of reads (keyspace_misses)")      \
     X(expired_count, METRIC_COUNTER, "records deleted because their time had come") \
     X(expired_cold_count, METRIC_COUNTER, "of these, cold ones")                    \
+    X(expired_part_count, METRIC_COUNTER, "fields of hashes whose time had come")   \
     X(watch_count, METRIC_GAUGE, "keys watched")                                    \
     X(scan_cursor_count, METRIC_GAUGE, "SCAN cursors remembered")
 
@@ -83,7 +85,51 @@ struct keyspace_view {
      */
     const struct key *found_key;
     struct hot_record *found;
+    const struct keyspace_listener *listener; /* NULL: nobody listens */
 };
+
+/* Classes of events: as the letters of notify-keyspace-events. */
+enum keyspace_event_class {
+    EVENT_GENERIC = 1 << 0,  /* g */
+    EVENT_STRING = 1 << 1,   /* $ */
+    EVENT_LIST = 1 << 2,     /* l */
+    EVENT_SET = 1 << 3,      /* s */
+    EVENT_HASH = 1 << 4,     /* h */
+    EVENT_ZSET = 1 << 5,     /* z */
+    EVENT_EXPIRED = 1 << 6,  /* x */
+    EVENT_EVICTED = 1 << 7,  /* e */
+    EVENT_STREAM = 1 << 8,   /* t */
+    EVENT_KEY_MISS = 1 << 9, /* m */
+    EVENT_NEW = 1 << 10,     /* n */
+};
+/* Who hears of changes; called on the view's thread under the key's stripe. The dispatcher's, one per worker. */
+struct keyspace_listener {
+    void *context;
+    const _Atomic uint32_t *
+        classes; /* atomic: relaxed; classes of events that somebody wants to hear of, others are not told */
+    void (*event)(void *context, struct keyspace_view *view, enum keyspace_event_class event_class,
+        const char *event, const struct key *key);
+    void (*ready)(void *context, struct keyspace_view *view, const struct key *key);
+};
+/* Publishes a keyspace event ("lpush", "del", ...), as Redis's notifyKeyspaceEvent(). Nothing in replay. */
+static inline void keyspace_notify(struct keyspace_view *view,
+    enum keyspace_event_class event_class, const char *event, const struct key *key)
+{
+    const struct keyspace_listener *const listener = view->listener;
+    if (listener != NULL &&
+        unlikely((atomic_load_explicit(listener->classes, memory_order_relaxed) &
+                     (uint32_t)event_class) != 0))
+        listener->event(listener->context, view, event_class, event, key);
+}
+/*
+ * A list, sorted set or stream was made or got elements at this key (RENAME, COPY, RESTORE too): clients blocked on it are served after the
+ * running command or transaction.
+ */
+static inline void keyspace_signal_ready(struct keyspace_view *view, const struct key *key)
+{
+    if (view->listener != NULL)
+        view->listener->ready(view->listener->context, view, key);
+}
 
 /*
  * Moves on whenever a database gets another space (flush, swap). Keys made before belong to the old one: who makes keys before it
@@ -93,6 +139,10 @@ uint64_t keyspace_version(const struct keyspace *keyspace);
 /* The key in the view's database (or another), hash included. Bytes are borrowed. Changes abort on a key of a dead space. */
 struct key keyspace_key(const struct keyspace_view *view, struct slice name);
 struct key keyspace_key_in(const struct keyspace_view *view, unsigned database, struct slice name);
+
+/* The database that the key is of now; false if its space is dead. Some stripe is held. */
+bool keyspace_database_of(
+    const struct keyspace_view *view, const struct key *key, unsigned *database);
 
 /* --- single keys -------------------------------------------------------------------------------------------- */
 
@@ -131,6 +181,15 @@ void keyspace_delete(struct keyspace_view *view, const struct key *key, struct h
  * For RENAME, MOVE, COPY: an owned handle of the value: blob reference taken, object copied, inline bytes put in *storage.
  */
 struct value keyspace_value_copy(const struct hot_record *record, struct buf *storage);
+
+/*
+ * Takes some parts that are over (fields of hashes) out of a RESIDENT record, and deletes it if none remain; logs and tells of both. True if more are
+ * over. Not in replay.
+ */
+bool keyspace_expire_parts(
+    struct keyspace_view *view, const struct key *key, struct hot_record *record);
+/* Parts were found to be over and removed by a command (INFO expired_subkeys). */
+void keyspace_count_parts(struct keyspace_view *view, uint64_t count);
 
 /* --- logging effects ------------------------------------------------------------------------------------------- */
 

@@ -196,7 +196,7 @@ void tier_turn_log(struct tier_turn *turn, uint64_t partitions, uint32_t context
     struct slice prefix, struct slice effect);
 /*
  * All effects between begin and end are one atomic group: header (a MULTI) goes before the first, trailer (an EXEC) after the
- * last; nothing if there was none. Not nested.
+ * last; nothing if there was none. They nest: the outermost pair counts.
  */
 void tier_turn_group_begin(struct tier_turn *turn, struct slice header);
 void tier_turn_group_end(struct tier_turn *turn, struct slice trailer);

@@ -8,9 +8,13 @@
  *
  * Kept as in Redis: the empty text matches the empty pattern alone (not "*"; callers that want all keys
  * treat "*" themselves); a class that is not closed ends with the pattern; a range may be
- * given backwards, and bytes of a range compare as signed; a backslash at the end stands for itself.
+ * given backwards, and bytes of a range compare as signed; a backslash at the end stands for itself; a pattern of
+ * more than STAR_MAX stars that count matches nothing (where Redis ends its recursion).
  */
 #include "glob_internal.h"
+
+/* Stars one behind the other are one; one at the end does not count. */
+#define STAR_MAX 1000
 
 static int lower(char byte)
 {
@@ -91,11 +95,14 @@ bool glob_match_counted(
     size_t text_at = 0;
     size_t behind_star = no_star; /* the pattern behind the last '*' seen */
     size_t star_text_at = 0;      /* where that part was last tried */
+    size_t star_count = 0;        /* stars passed: each is met once */
     while (text_at < text.size) {
         if (at < pattern.size && pattern.data[at] == '*') {
             at = skip_stars(pattern, at);
             if (at == pattern.size)
                 return true;
+            if (++star_count > STAR_MAX)
+                return false;
             behind_star = at;
             star_text_at = text_at;
             continue;

@@ -55,6 +55,8 @@ uint64_t cold_key_filter_hash(struct slice stored);
 void cold_index_key_encode(uint32_t minute, struct slice stored, struct cold_index_key *index);
 /* The minute of an expiry, as the index has it; 0 = not in the index. */
 uint32_t cold_expire_minute(uint64_t expire_ms);
+/* When the record, or the first part of its value, is over; 0 = never. Its minute is where the expiry index has it. */
+uint64_t cold_due_ms(const struct cold_header *header);
 
 static inline void cold_put_be32(uint8_t *out, uint32_t number)
 {
@@ -112,7 +114,8 @@ enum cold_record_flag {
     COLD_RECORD_LONG_KEY = 4,
     COLD_RECORD_KEY_CHUNKED = 8,
     COLD_RECORD_EXPIRES = 16,
-    COLD_RECORD_FLAGS_ALL = 31,
+    COLD_RECORD_WAKES = 32,
+    COLD_RECORD_FLAGS_ALL = 63,
 };
 
 struct cold_record {

@@ -65,6 +65,13 @@ void cold_index_key_encode(uint32_t minute, struct slice stored, struct cold_ind
     index->size = 4 + stored.size;
 }
 
+uint64_t cold_due_ms(const struct cold_header *header)
+{
+    if (header->wake_ms == 0 || header->expire_ms == 0)
+        return header->wake_ms | header->expire_ms;
+    return header->wake_ms < header->expire_ms ? header->wake_ms : header->expire_ms;
+}
+
 uint32_t cold_expire_minute(uint64_t expire_ms)
 {
     if (expire_ms == 0)

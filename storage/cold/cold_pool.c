@@ -177,7 +177,7 @@ static void touch_key(struct cold_reader *reader, const struct key *key)
     if (mdb_cursor_get(reader->cursor, &name, &bytes, MDB_SET_KEY) != MDB_SUCCESS ||
         cold_record_parse(cold_val_slice(bytes), &record) != ST_OK)
         return;
-    const uint32_t minute = cold_expire_minute(record.header.expire_ms);
+    const uint32_t minute = cold_expire_minute(cold_due_ms(&record.header));
     if (minute == 0)
         return;
     struct cold_index_key index;

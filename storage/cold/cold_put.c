@@ -83,7 +83,7 @@ static bool replace_owned(struct put *put, const struct cold_owned *old)
 {
     struct cold_txn *const txn = put->txn;
     const struct slice stored = cold_key_slice(put->stored);
-    const uint32_t minute = cold_expire_minute(put->record.header.expire_ms);
+    const uint32_t minute = cold_expire_minute(cold_due_ms(&put->record.header));
     uint64_t unused;
     if (failed(put, cold_txn_drop_chunks(txn, old, &unused), "cannot drop chunks"))
         return false;
@@ -188,6 +188,8 @@ enum status cold_put(struct cold_txn *txn, const struct key *key, const struct c
     put.record.header.value_size = payload.size;
     if (header->expire_ms != 0)
         put.record.flags |= COLD_RECORD_EXPIRES;
+    if (header->wake_ms != 0)
+        put.record.flags |= COLD_RECORD_WAKES;
     prepare_payload(&put, staged, payload);
     lay_out(&put);
 

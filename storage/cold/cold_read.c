@@ -96,8 +96,12 @@ static enum status read_value(
     if (status != ST_OK)
         return status;
     job->payload.size = (size_t)record->header.value_size;
-    return value_decode((unsigned)record->header.type, (unsigned)record->header.encoding,
+    status = value_decode((unsigned)record->header.type, (unsigned)record->header.encoding,
         buf_slice(&job->payload), &job->value);
+    /* Only short strings borrow it; many megabytes are given back here rather than by a worker. */
+    if (job->value.object != NULL)
+        buf_deinit(&job->payload);
+    return status;
 }
 
 static enum status read_record(struct cold_reader *reader, struct cold_job *job)

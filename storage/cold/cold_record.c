@@ -8,9 +8,11 @@
  *   8       u8       version, 1
  *   9       u8       type      (enum value_type)
  *   10      u8       encoding  (enum value_encoding)
- *   11      u8       flags: 1 compressed, 2 chunked, 4 long key, 8 key in chunks, 16 expires
+ *   11      u8       flags: 1 compressed, 2 chunked, 4 long key, 8 key in chunks, 16 expires,
+ *                    32 parts of the value expire
  *   12      u16 LE   dictionary, 0 (reserved)
  *   14      u64 LE   expiry, wall clock ms            only if it expires
+ *           u64 LE   expiry of the first part, ms              only if parts expire
  *           varint   size of the value, uncompressed
  *           varint   size of the payload as stored    only if chunked
  *           u64 LE   generation of the chunks         only if chunked
@@ -68,6 +70,11 @@ static bool parse_fields(struct reader *reader, struct cold_record *record, uint
     if ((record->flags & COLD_RECORD_EXPIRES) != 0) {
         record->header.expire_ms = reader_u64(reader);
         if (record->header.expire_ms == 0)
+            return false;
+    }
+    if ((record->flags & COLD_RECORD_WAKES) != 0) {
+        record->header.wake_ms = reader_u64(reader);
+        if (record->header.wake_ms == 0)
             return false;
     }
     record->header.value_size = reader_varint(reader);
@@ -145,6 +152,7 @@ size_t cold_record_header_encode(
     CHECK(flags_agree(record->flags));
     CHECK(sizes_agree(record));
     CHECK(((record->flags & COLD_RECORD_EXPIRES) != 0) == (record->header.expire_ms != 0));
+    CHECK(((record->flags & COLD_RECORD_WAKES) != 0) == (record->header.wake_ms != 0));
     uint8_t *at = put_le(out + SUMMED_OFFSET, record->payload_sum, 4);
     *at++ = RECORD_VERSION;
     *at++ = (uint8_t)record->header.type;
@@ -153,6 +161,8 @@ size_t cold_record_header_encode(
     at = put_le(at, 0, 2);
     if ((record->flags & COLD_RECORD_EXPIRES) != 0)
         at = put_le(at, record->header.expire_ms, 8);
+    if ((record->flags & COLD_RECORD_WAKES) != 0)
+        at = put_le(at, record->header.wake_ms, 8);
     at = put_varint(at, record->header.value_size);
     if ((record->flags & COLD_RECORD_CHUNKED) != 0) {
         at = put_varint(at, record->stored_size);

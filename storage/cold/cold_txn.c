@@ -94,7 +94,7 @@ void cold_txn_examine(
         cold_report_damage(txn->cold, "record");
         return;
     }
-    owned->minute = cold_expire_minute(record.header.expire_ms);
+    owned->minute = cold_expire_minute(cold_due_ms(&record.header));
     owned->generation = record.generation;
     owned->chunk_count = cold_record_chunk_count(&record);
     if ((record.flags & COLD_RECORD_KEY_CHUNKED) != 0)

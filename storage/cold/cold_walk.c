@@ -140,8 +140,8 @@ static enum status visit_due(struct cold_reader *reader, struct cold_job *job, s
     struct slice key;
     enum status status = cold_record_parse(cold_val_slice(bytes), &record);
     if (status == ST_OK) {
-        if (cold_expire_minute(record.header.expire_ms) != minute ||
-            record.header.expire_ms > job->due_ms)
+        const uint64_t record_due_ms = cold_due_ms(&record.header);
+        if (cold_expire_minute(record_due_ms) != minute || record_due_ms > job->due_ms)
             return ST_OK;
         status = cold_full_key(cold, reader->txn, stored, &record, &reader->key, &key);
     }

@@ -100,6 +100,20 @@ void entry_set_clean(struct hot_partition *partition, uint64_t hash, struct hot_
     *index_slot(&partition->index, hash, record) &= ~(SLOT_EPOCH_EVEN | SLOT_EPOCH_ODD);
 }
 
+void entry_mark_parts(struct hot *hot, const struct hot_record *record)
+{
+    if (record->state != HOT_RESIDENT || !record->external || record->type == VALUE_STRING) {
+        return;
+    }
+    const struct value value = hot_record_value(record);
+    if (likely(value_part_expire_ms(&value) == 0)) {
+        return;
+    }
+    const uint64_t hash = record_hash(record);
+    *index_slot(&partition_of(hot, hash)->index, hash, record) |= SLOT_PARTS;
+    atomic_store_explicit(&hot->has_parts, true, memory_order_relaxed);
+}
+
 void entry_mirror_expiry(
     struct hot_partition *partition, uint64_t hash, const struct hot_record *record)
 {

@@ -114,7 +114,7 @@ size_t record_external_bytes(const struct hot_record *record);
 /* --- the index (hot_index.c) ------------------------------------------------------------------------- */
 
 /*
- * A slot is tag << 48 | address | bits. Records are aligned to 16, so the low 4 bits are free; three
+ * A slot is tag << 48 | address | bits. Records are aligned to 16, so the low 4 bits are free; they
  * mirror the record, so that walks need not touch records they do not want.
  */
 #define SLOT_POINTER_MASK ((uint64_t)0x0000fffffffffff0)
@@ -123,6 +123,7 @@ size_t record_external_bytes(const struct hot_record *record);
     ((uint64_t)1)                    /* set if the record's code is CODE_EPOCH_EVEN; may be stale */
 #define SLOT_EPOCH_ODD ((uint64_t)2) /* the same for CODE_EPOCH_ODD; a CLEAN record has neither */
 #define SLOT_EXPIRY    ((uint64_t)4) /* exact mirror of has_expiry */
+#define SLOT_PARTS     ((uint64_t)8) /* set if parts of the value have an expiry; may be stale */
 
 #define BUCKET_SLOT_COUNT 7
 #define UNIT_SLOT_COUNT   3
@@ -271,6 +272,7 @@ struct hot {
     struct hot_config config; /* immutable */
     enum dirty_code code_now; /* of the current epoch; changed with all stripes held */
     void *block;              /* the allocation that holds this */
+    _Atomic bool has_parts;   /* some value has, or had, parts with an expiry; relaxed */
     struct hot_metrics
         shared; /* atomic: relaxed; counters of functions that do not know the partition */
     struct hot_partition partitions[HOT_PARTITION_COUNT];
@@ -326,6 +328,8 @@ void entry_replace(struct hot_partition *partition, uint64_t hash, const struct 
     struct hot_record *record);
 /* IMAGED or changed to CLEAN, and the mirror with it. Outside the account. */
 void entry_set_clean(struct hot_partition *partition, uint64_t hash, struct hot_record *record);
+/* Makes the slot show that parts of the value have an expiry, if they do. */
+void entry_mark_parts(struct hot *hot, const struct hot_record *record);
 /* Makes the slot show has_expiry. */
 void entry_mirror_expiry(
     struct hot_partition *partition, uint64_t hash, const struct hot_record *record);

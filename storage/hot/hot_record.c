@@ -78,6 +78,8 @@ static struct value value_of_resident(const struct hot_record *record)
     if (record->external) {
         if (value.type != VALUE_STRING) {
             value.object = record_load_pointer(record);
+            /* An edit may have changed it since the record was written. */
+            value.encoding = value.object->encoding;
             return value;
         }
         value.blob = record_load_pointer(record);

@@ -50,7 +50,7 @@ static void collect_slot(void *context, uint64_t *slot)
 
 static void collect_slot_expiring(void *context, uint64_t *slot)
 {
-    if ((*slot & SLOT_EXPIRY) != 0) {
+    if ((*slot & (SLOT_EXPIRY | SLOT_PARTS)) != 0) {
         collect_slot(context, slot);
     }
 }
@@ -172,6 +172,11 @@ struct hot_record *hot_random(struct hot *hot, unsigned partition_number, uint32
     }
     collection_deinit(&collection);
     return chosen;
+}
+
+bool hot_has_parts(const struct hot *hot)
+{
+    return atomic_load_explicit(&hot->has_parts, memory_order_relaxed);
 }
 
 void hot_sample_expiring(struct hot *hot, unsigned partition_number, struct random *random,

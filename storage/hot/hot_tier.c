@@ -20,6 +20,7 @@ struct hot_record *hot_fetch_begin(struct hot *hot, const struct key *key, void 
     record->in_cold = 1;
     store_owner(record, owner);
     entry_insert(partition, key->hash, record);
+    entry_mark_parts(hot, record);
     return record;
 }
 
@@ -100,6 +101,7 @@ struct hot_record *hot_install(struct hot *hot, const struct key *key, struct ho
     entry_mirror_expiry(partition, key->hash, found);
     enqueue_content(partition, key->hash, found, content);
     account_add(partition, found);
+    entry_mark_parts(hot, found);
     mem_free(record);
     return found;
 }

@@ -77,6 +77,7 @@ static struct hot_record *write_new(struct hot *hot, struct hot_partition *parti
     record_store_value(record, value);
     queue_admit(partition, key->hash, record, (struct hot_heat){.queue = HOT_QUEUE_NONE});
     entry_insert(partition, key->hash, record);
+    entry_mark_parts(hot, record);
     return record;
 }
 
@@ -129,6 +130,7 @@ struct hot_record *hot_write(struct hot *hot, const struct key *key, struct hot_
         queue_admit(partition, key->hash, record, (struct hot_heat){.queue = HOT_QUEUE_NONE});
     }
     account_add(partition, record);
+    entry_mark_parts(hot, record);
     mem_free(old);
     value_release(&old_value);
     return record;
@@ -146,6 +148,7 @@ void hot_edit_done(struct hot *hot, struct hot_record *record, size_t external_b
 {
     CHECK(record->state == HOT_RESIDENT);
     CHECK(record->dirty == hot->code_now);
+    entry_mark_parts(hot, record);
     const uint64_t change = (uint64_t)record_external_bytes(record) - external_bytes_before;
     if (change == 0) {
         return;

@@ -234,6 +234,7 @@ void keyspace_metrics_read(const struct keyspace *keyspace, struct keyspace_metr
 {
     metric_set(metrics, expired_count, metric_get(&keyspace->metrics, expired_count));
     metric_set(metrics, expired_cold_count, metric_get(&keyspace->metrics, expired_cold_count));
+    metric_set(metrics, expired_part_count, metric_get(&keyspace->metrics, expired_part_count));
     metric_set(
         metrics, hit_count, sum_hits(keyspace) - metric_get(&keyspace->lookups_reset, hit_count));
     metric_set(metrics, miss_count,
@@ -248,6 +249,7 @@ void keyspace_metrics_reset(struct keyspace *keyspace)
     metric_set(&keyspace->lookups_reset, miss_count, sum_misses(keyspace));
     metric_set(&keyspace->metrics, expired_count, 0);
     metric_set(&keyspace->metrics, expired_cold_count, 0);
+    metric_set(&keyspace->metrics, expired_part_count, 0);
 }
 
 void keyspace_active_expire_set(struct keyspace *keyspace, bool enabled)

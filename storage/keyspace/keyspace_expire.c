@@ -23,6 +23,7 @@
 #define EXPIRE_ROUNDS      16  /* of samples, per partition and step */
 #define EXPIRE_SAMPLE      20  /* records of a round */
 #define EXPIRE_BUCKETS     512 /* looked at for them: one cache line each */
+#define EXPIRE_PARTS       256 /* of a value, before others get their turn */
 #define EXPIRE_STALE_SHARE 10  /* per cent of a sample that may be over */
 #define TTL_SMOOTHING      50  /* samples that the average remembers, about */
 #define DUE_MIN            ((size_t)1000)
@@ -30,6 +31,7 @@
 #define DUE_PER_TASK       ((size_t)1000) /* handled before others get their turn */
 #define DUE_PER_LOCK       64
 #define DUE_INTERVAL_MS    ((uint64_t)1000)
+#define DUE_IDLE_MS        ((uint64_t)10000) /* when nothing is known to expire */
 #define CLOCK_BEHIND_MS    ((uint64_t)3600 * 1000)
 #define CLOCK_AHEAD_MS     ((uint64_t)24 * 3600 * 1000)
 #define CLOCK_STEADY_MS    ((uint64_t)600 * 1000)
@@ -70,17 +72,88 @@ static bool clock_is_suspect(struct keyspace_expiry *expiry, uint64_t wall_ms)
     return monotonic_ms < expiry->clock_suspect_until_ms;
 }
 
-/* Switched on, the clock is trusted, and some record has an expiry. */
-static bool is_wanted(const struct keyspace_view *view)
+/* Switched on, and the clock is trusted. */
+static bool is_allowed(const struct keyspace_view *view)
 {
     struct keyspace *const keyspace = view->keyspace;
-    if (clock_is_suspect(&keyspace->expiry, view->now_ms) ||
-        !atomic_load_explicit(&keyspace->active_expire, memory_order_relaxed))
-        return false;
+    return !clock_is_suspect(&keyspace->expiry, view->now_ms) &&
+           atomic_load_explicit(&keyspace->active_expire, memory_order_relaxed);
+}
+
+/* Some record has an expiry, or some value in RAM has, or had, parts that have one. Of cold values nobody knows before the index is read. */
+static bool something_expires(const struct keyspace_view *view)
+{
+    const struct keyspace *const keyspace = view->keyspace;
     for (unsigned database = 0; database < keyspace->database_count; database++) {
         if (metric_get(&keyspace->counts[database], expires) != 0)
             return true;
     }
+    return hot_has_parts(view->hot);
+}
+
+/* --- parts of values -------------------------------------------------------------------------------------- */
+
+struct parts {
+    struct buf names;
+    size_t ends[EXPIRE_PARTS];
+    size_t count;
+};
+
+static void note_part(void *context, struct slice part)
+{
+    struct parts *const parts = context;
+    CHECK(parts->count < EXPIRE_PARTS);
+    buf_append_slice(&parts->names, part);
+    parts->ends[parts->count++] = parts->names.size;
+}
+
+static void log_parts(
+    struct keyspace_view *view, const struct key *key, unsigned database, const struct parts *parts)
+{
+    struct slice args[2 + EXPIRE_PARTS] = {SLICE_LITERAL("HDEL"), key_slice(key)};
+    size_t start = 0;
+    for (size_t index = 0; index < parts->count; index++) {
+        args[2 + index] = slice_of(parts->names.data + start, parts->ends[index] - start);
+        start = parts->ends[index];
+    }
+    log_args_in(view, key, database, args, 2 + parts->count);
+}
+
+void keyspace_count_parts(struct keyspace_view *view, uint64_t count)
+{
+    metric_add(&view->keyspace->metrics, expired_part_count, count);
+}
+
+static bool parts_are_over(const struct keyspace_view *view, const struct hot_record *record)
+{
+    if (hot_record_state(record) != HOT_RESIDENT)
+        return false;
+    const struct value value = hot_record_value(record);
+    return time_is_over(value_part_expire_ms(&value), view->now_ms);
+}
+
+bool keyspace_expire_parts(
+    struct keyspace_view *view, const struct key *key, struct hot_record *record)
+{
+    unsigned database = 0;
+    if (view->replay || !find_database(view, key->space, &database) ||
+        !parts_are_over(view, record))
+        return false;
+    const struct value value = hot_record_value(record);
+    const struct value_class *const class = value.object->class;
+    const size_t external_bytes = value_external_bytes(&value);
+    struct parts parts = {0};
+    keyspace_edit_begin(view, key, record);
+    (void)class->part_expire(value.object, view->now_ms, EXPIRE_PARTS, note_part, &parts);
+    keyspace_edit_end(view, key, record, external_bytes);
+    keyspace_count_parts(view, parts.count);
+    log_parts(view, key, database, &parts);
+    buf_deinit(&parts.names);
+    keyspace_notify(view, EVENT_HASH, "hexpired", key);
+    if (class->element_count(value.object) > 0)
+        return parts_are_over(view, record);
+    keyspace_delete(view, key, record);
+    keyspace_notify(view, EVENT_GENERIC, "del", key);
     return false;
 }
 
@@ -117,8 +190,9 @@ static void sample_record(void *context, struct hot_record *record)
         return; /* the sweeper's */
     const uint64_t expire_ms = hot_record_expire_ms(record);
     sample->seen_count++;
-    if (!time_is_over(expire_ms, view->now_ms)) {
-        note_ttl(&view->keyspace->counts[database], expire_ms - view->now_ms);
+    if (!time_is_over(expire_ms, view->now_ms) && !parts_are_over(view, record)) {
+        if (expire_ms != 0)
+            note_ttl(&view->keyspace->counts[database], expire_ms - view->now_ms);
         return;
     }
     CHECK(sample->due_count < EXPIRE_SAMPLE);
@@ -127,6 +201,16 @@ static void sample_record(void *context, struct hot_record *record)
     sample->due[sample->due_count].space = key.space;
     sample->due_count++;
     buf_append(&sample->names, key.data, key.size);
+}
+
+/* True if there is more of it: enough for one lock. */
+static bool expire_all_or_parts(
+    struct keyspace_view *view, const struct key *key, struct hot_record *record)
+{
+    if (!time_is_over(hot_record_expire_ms(record), view->now_ms))
+        return keyspace_expire_parts(view, key, record);
+    expire_record(view, key, record);
+    return false;
 }
 
 /* True if so many were over that there are probably more. */
@@ -141,7 +225,8 @@ static bool expire_sample(struct keyspace_view *view, struct random *random, uns
             sample.names.data + sample.due[index].offset, sample.due[index].size);
         struct hot_record *const record = hot_find(view->hot, &key);
         CHECK(record != NULL);
-        expire_record(view, &key, record);
+        if (expire_all_or_parts(view, &key, record))
+            break;
     }
     tier_turn_unlock(view->turn);
     buf_deinit(&sample.names);
@@ -150,7 +235,7 @@ static bool expire_sample(struct keyspace_view *view, struct random *random, uns
 
 void keyspace_expire_hot_step(struct keyspace_view *view, struct random *random)
 {
-    if (!is_wanted(view))
+    if (!is_allowed(view) || !something_expires(view))
         return;
     struct keyspace_expiry *const expiry = &view->keyspace->expiry;
     const uint64_t end_us = clock_monotonic_us() + EXPIRE_STEP_US;
@@ -179,12 +264,13 @@ void keyspace_expire_cold_step(struct keyspace_view *view)
 {
     struct keyspace *const keyspace = view->keyspace;
     struct keyspace_expiry *const expiry = &keyspace->expiry;
-    const bool wanted = is_wanted(view);
-    if (!wanted || expiry->reading || clock_monotonic_ms() < expiry->next_ms ||
+    if (!is_allowed(view) || expiry->reading || clock_monotonic_ms() < expiry->next_ms ||
         tier_may_write(view->tier) != ST_OK)
         return;
     expiry->reading = true;
+    expiry->interval_ms = something_expires(view) ? DUE_INTERVAL_MS : DUE_IDLE_MS;
     expiry->turn = view->turn;
+    expiry->listener = view->listener;
     expiry->next_entry = 0;
     expiry->lsn = tier_checkpoint_lsn(view->tier);
     expiry->job = (struct cold_job){
@@ -199,6 +285,26 @@ void keyspace_expire_cold_step(struct keyspace_view *view)
     tier_submit(view->tier, &expiry->job);
 }
 
+/*
+ * Parts of a cold value are over: it is promoted, and the steps on hot records do the rest. If that is refused now, the next
+ * reading of the index finds it again, as it does until the changed record is committed.
+ */
+static void wake(struct keyspace_view *view, const struct key *key)
+{
+    status_ignore(tier_prefetch(view->turn, key));
+}
+
+/* Only its header is in RAM. A damaged value cannot be promoted. */
+static void due_stub(struct keyspace_view *view, const struct key *key,
+    const struct cold_header *header, struct hot_record *record)
+{
+    if (time_is_over(hot_record_expire_ms(record), view->now_ms))
+        expire_record(view, key, record);
+    else if (time_is_over(header->wake_ms, view->now_ms) && !hot_record_corrupt(record) &&
+             hot_demote_record(view->hot, key, record))
+        wake(view, key);
+}
+
 static void due_entry(
     struct keyspace_view *view, const struct key *key, const struct cold_header *header)
 {
@@ -206,14 +312,13 @@ static void due_entry(
     if (record == NULL) {
         if (time_is_over(header->expire_ms, view->now_ms))
             expire_cold_record(view, key);
+        else
+            wake(view, key);
         return;
     }
     switch (hot_record_state(record)) {
-    case HOT_RESIDENT:
-    case HOT_STUB:
-        if (time_is_over(hot_record_expire_ms(record), view->now_ms))
-            expire_record(view, key, record);
-        return;
+    case HOT_RESIDENT: (void)expire_all_or_parts(view, key, record); return;
+    case HOT_STUB: due_stub(view, key, header, record); return;
     case HOT_ABSENT: /* a delete is pending */
     case HOT_FETCHING: /* who wants it will see */ return;
     }
@@ -253,7 +358,7 @@ static void due_plan(struct keyspace_expiry *expiry, struct tier *tier, bool cur
 {
     const bool full = current && expiry->job.status == ST_OK && !expiry->job.range_end;
     const uint64_t now_ms = clock_monotonic_ms();
-    expiry->next_ms = current && !full ? now_ms + DUE_INTERVAL_MS : now_ms;
+    expiry->next_ms = current && !full ? now_ms + expiry->interval_ms : now_ms;
     if (!full) {
         expiry->entry_max = DUE_MIN;
         return;
@@ -281,6 +386,7 @@ static void due_run(struct task *task)
         .hot = keyspace->hot,
         .turn = expiry->turn,
         .now_ms = clock_wall_ms(),
+        .listener = expiry->listener,
     };
     const size_t left = expiry->job.entry_count - expiry->next_entry;
     const size_t end = expiry->next_entry + (left < DUE_PER_TASK ? left : DUE_PER_TASK);

@@ -73,6 +73,8 @@ struct keyspace_expiry {
     struct task task; /* the due read has come */
     struct cold_job job;
     struct tier_turn *turn;
+    uint64_t interval_ms; /* to the next reading of the index */
+    const struct keyspace_listener *listener;
     bool reading;       /* from the submission to the end of the task */
     size_t entry_max;   /* of the next read */
     size_t next_entry;  /* of the job's entries, the first not yet handled */
@@ -191,6 +193,9 @@ void expire_cold_record(struct keyspace_view *view, const struct key *key);
 
 /* keyspace_log.c: DEL in this database, which need not be the view's. */
 void log_expiry(struct keyspace_view *view, const struct key *key, unsigned database);
+/* An effect on the key in this database. */
+void log_args_in(struct keyspace_view *view, const struct key *key, unsigned database,
+    const struct slice *args, size_t arg_count);
 
 /* keyspace_watch.c */
 void watches_init(struct keyspace_watches *watches);

@@ -83,12 +83,18 @@ void keyspace_log_args(struct keyspace_view *view, const struct key *keys, size_
     log_formatted(view, partitions_of(keys, key_count), view->database, args, arg_count);
 }
 
+void log_args_in(struct keyspace_view *view, const struct key *key, unsigned database,
+    const struct slice *args, size_t arg_count)
+{
+    view->changes++;
+    if (!view->replay)
+        log_formatted(view, partitions_of(key, 1), database, args, arg_count);
+}
+
 void log_expiry(struct keyspace_view *view, const struct key *key, unsigned database)
 {
     const struct slice args[] = {SLICE_LITERAL("DEL"), key_slice(key)};
-    view->changes++;
-    if (!view->replay)
-        log_formatted(view, partitions_of(key, 1), database, args, COUNT_OF(args));
+    log_args_in(view, key, database, args, COUNT_OF(args));
 }
 
 void keyspace_log_all(struct keyspace_view *view, const struct slice *args, size_t arg_count)

@@ -23,6 +23,12 @@ struct key keyspace_key(const struct keyspace_view *view, struct slice name)
     return keyspace_key_in(view, view->database, name);
 }
 
+bool keyspace_database_of(
+    const struct keyspace_view *view, const struct key *key, unsigned *database)
+{
+    return find_database(view, key->space, database);
+}
+
 /* A key that is changed is one of a database: keys made before a flush or swap must be made anew (keyspace_version()). */
 static unsigned database_of(const struct keyspace_view *view, const struct key *key)
 {
@@ -41,6 +47,7 @@ static void note_expiry(struct keyspace_view *view, const struct key *key)
     note_change(keyspace, key, true);
     metric_add(&keyspace->metrics, expired_count, 1);
     log_expiry(view, key, database);
+    keyspace_notify(view, EVENT_EXPIRED, "expired", key);
 }
 
 void expire_record(struct keyspace_view *view, const struct key *key, struct hot_record *record)
@@ -68,10 +75,12 @@ static inline void count_lookup(
     if (access != KEYSPACE_READ)
         return;
     struct keyspace_lookups *const lookups = &view->keyspace->lookups[hot_partition(key)];
-    if (hit)
+    if (hit) {
         metric_bump(lookups, hit_count, 1);
-    else
+    } else {
         metric_bump(lookups, miss_count, 1);
+        keyspace_notify(view, EVENT_KEY_MISS, "keymiss", key);
+    }
 }
 
 struct hot_record *keyspace_find(
@@ -133,6 +142,8 @@ struct hot_record *keyspace_set(struct keyspace_view *view, const struct key *ke
     }
     count_expiry(keyspace, counts, before_ms, expire_ms);
     note_change(keyspace, key, false);
+    if (!existed)
+        keyspace_notify(view, EVENT_NEW, "new", key);
     return record;
 }
 
@@ -177,7 +188,7 @@ struct value keyspace_value_copy(const struct hot_record *record, struct buf *st
     CHECK(hot_record_state(record) == HOT_RESIDENT);
     struct value value = hot_record_value(record);
     if (value.object != NULL) {
-        value.object = value_class_of(value.type)->copy(value.object);
+        value.object = value_class_of(value.type)->snapshot(value.object);
     } else if (value.blob != NULL) {
         value.blob = blob_ref(value.blob);
     } else if (value.encoding != VALUE_ENCODING_INT) {

@@ -2,15 +2,16 @@
  * tier_checkpoint.c: one checkpoint: the cold tier goes from state(X0) to state(X) in one transaction (I4).
  *
  *   begin     all stripes: X := end of the log, the layer's state is captured, the epoch is flipped: DIRTY → OLD
- *   collect   keys of OLD entries and of images saved since; sorted
+ *   collect   keys of OLD entries; sorted
  *   stage     values too large for a transaction, in transactions of their own (H14)
- *   write     in key order: pages pre-touched, slices copied under their stripes (OLD → IMAGED), then put or deleted
+ *   write     in key order: pages pre-touched, slices copied under their stripes (OLD → IMAGED), then put or deleted;
+ *             then, and whenever they take much memory, the images saved, sorted too
  *   commit    X, the layer's state, dead spaces, the hot list; the log is made durable up to X first (I5)
  *   after     IMAGED → CLEAN, segments below X released
  *
- * (1) A record that changes between begin and its copy is saved by hot's hook as it was at X (H6). After "collect" every key that is in
- *     the images or still OLD is on the list: an entry that was OLD when its partition had been walked was seen by the walk, one
- *     that was not any more had been saved.
+ * (1) A record that changes between begin and its copy is saved by hot's hook as it was at X (H6). After "collect" every entry that is still OLD is on
+ *     the list: it was OLD when its partition was walked. One that is OLD no more has been saved, once; when the list is
+ *     through none is OLD, so the images taken then are the last.
  * (2) A space that was dead at X is not written; one that died later is, because the log from X on may still read it.
  * (3) If anything fails, the transaction is aborted, what was OLD or IMAGED is DIRTY again, then the images are dropped (in
  *     this order: an edit in between would leave an image for the next checkpoint), X stays (H7).
@@ -75,7 +76,7 @@ void checkpoint_note_memory(const struct checkpoint *checkpoint)
 {
     metric_set(checkpoint->tier->metrics, checkpoint_memory_bytes,
         checkpoint->arena.bytes + checkpoint->key_capacity * sizeof(*checkpoint->keys) +
-            checkpoint->copies.capacity + checkpoint->heat.capacity +
+            checkpoint->copies.capacity + checkpoint->scratch.capacity + checkpoint->heat.capacity +
             images_bytes(&checkpoint->tier->images));
 }
 
@@ -145,11 +146,6 @@ static void visit_old(void *context, struct hot_record *record)
     add_key(context, &key, large);
 }
 
-static void visit_image(void *context, struct tier_image *image)
-{
-    add_key(context, &image->key, false);
-}
-
 static void collect(struct checkpoint *checkpoint)
 {
     struct tier *const tier = checkpoint->tier;
@@ -164,7 +160,6 @@ static void collect(struct checkpoint *checkpoint)
             hot_unlock(tier->hot, stripe);
         } while (more);
     }
-    images_each(&tier->images, visit_image, checkpoint);
 }
 
 /* After "stage", which needs the places of the large ones. */
@@ -324,6 +319,7 @@ static void checkpoint_deinit(struct checkpoint *checkpoint)
     mem_free(checkpoint->keys);
     mem_free(checkpoint->large);
     buf_deinit(&checkpoint->copies);
+    buf_deinit(&checkpoint->scratch);
     buf_deinit(&checkpoint->heat);
 }
 

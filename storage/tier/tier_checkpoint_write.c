@@ -2,12 +2,15 @@
  * tier_checkpoint_write.c: the records of a checkpoint, from RAM into the transaction, in the order of their keys.
  *
  * A batch of keys has its pages read into the page cache by all I/O threads; then it goes through slice by slice. For each key of a slice, under
- * its stripe: a record that is still OLD is copied (long strings by reference) and becomes IMAGED; else its image is taken out of the
- * table. Then, with no stripe held, the slice is put.
+ * its stripe: a record that is still OLD is copied (long strings and large collections by reference) and becomes IMAGED; any other has been saved among
+ * the images. Then, with no stripe held, the slice is put. The images are put in the same way in batches of their own: when they take much memory, and
+ * at the end.
  */
 #include "tier_internal.h"
 
 enum { PRETOUCH_BATCH_MAX = 4096, SLICE_MAX = 64 };
+/* Images are put when they take this share of checkpoint-memory. */
+#define IMAGES_SHARE ((uint64_t)4)
 
 enum item_kind { ITEM_NOTHING, ITEM_PUT, ITEM_DELETE };
 
@@ -15,10 +18,7 @@ enum item_kind { ITEM_NOTHING, ITEM_PUT, ITEM_DELETE };
 struct item {
     enum item_kind kind;
     struct cold_header header;
-    struct blob *blob;        /* the payload; else: */
-    size_t offset;            /* its place in the checkpoint's copies, */
-    size_t size;              /* unless there is: */
-    struct tier_image *image; /* owned */
+    struct payload payload; /* copied bytes are in the checkpoint's copies */
 };
 
 /* --- copying ------------------------------------------------------------------------------------------------ */
@@ -27,17 +27,11 @@ struct item {
 static void item_take(struct checkpoint *checkpoint, const struct key *key, struct item *item)
 {
     struct hot *const hot = checkpoint->tier->hot;
-    const bool dead = checkpoint_space_is_dead(checkpoint, key->space);
     *item = (struct item){.kind = ITEM_NOTHING};
     struct hot_record *const record = hot_find(hot, key);
-    if (record == NULL || hot_record_dirty(hot, record) != HOT_OLD) {
-        item->image = images_take(&checkpoint->tier->images, key);
-        CHECK(item->image != NULL); /* (1): still OLD, or saved */
-        if (!dead)
-            item->kind = item->image->is_delete ? ITEM_DELETE : ITEM_PUT;
-        return;
-    }
-    if (dead) {
+    if (record == NULL || hot_record_dirty(hot, record) != HOT_OLD)
+        return; /* (1): it was saved */
+    if (checkpoint_space_is_dead(checkpoint, key->space)) {
         /* Nothing is written: its space is killed in this transaction, or was before. */
     } else if (hot_record_state(record) == HOT_ABSENT) {
         item->kind = ITEM_DELETE;
@@ -46,9 +40,7 @@ static void item_take(struct checkpoint *checkpoint, const struct key *key, stru
         item->kind = ITEM_PUT;
         if (!hot_record_in_cold(record))
             cold_put_ahead(checkpoint->tier->cold, key);
-        item->offset = checkpoint->copies.size;
-        payload_take(record, &item->header, &item->blob, &checkpoint->copies);
-        item->size = checkpoint->copies.size - item->offset;
+        payload_take(record, &item->header, &item->payload, &checkpoint->copies);
     }
     hot_mark_imaged(hot, key, record);
 }
@@ -84,28 +76,34 @@ static void slice_take(
         hot_unlock(hot, held);
 }
 
-static void item_release(struct item *item)
-{
-    blob_unref(item->blob);
-    image_free(item->image);
-}
-
 /* --- putting -------------------------------------------------------------------------------------------------- */
 
-static enum status item_put(const struct checkpoint *checkpoint, struct cold_txn *txn,
+static enum status delete_key(struct cold_txn *txn, const struct key *key, struct error *error)
+{
+    const enum status status = cold_delete(txn, key, error);
+    return status == ST_NOT_FOUND ? ST_OK : status; /* it never got there */
+}
+
+static enum status item_put(struct checkpoint *checkpoint, struct cold_txn *txn,
     const struct key *key, const struct item *item, struct error *error)
 {
-    if (item->kind == ITEM_DELETE) {
-        const enum status status = cold_delete(txn, key, error);
-        return status == ST_NOT_FOUND ? ST_OK : status; /* it never got there */
-    }
-    if (item->image != NULL)
-        return cold_put(txn, key, &item->image->header, image_payload(item->image),
-            item->image->generation, error);
-    const struct slice payload = item->blob != NULL
-                                     ? slice_of(item->blob->data, item->blob->size)
-                                     : slice_of(checkpoint->copies.data + item->offset, item->size);
-    return cold_put(txn, key, &item->header, payload, 0, error);
+    if (item->kind == ITEM_DELETE)
+        return delete_key(txn, key, error);
+    return cold_put(txn, key, &item->header,
+        payload_bytes(&item->payload, checkpoint->copies.data, &checkpoint->scratch), 0, error);
+}
+
+static enum status image_put(struct checkpoint *checkpoint, struct cold_txn *txn,
+    const struct tier_image *image, struct error *error)
+{
+    if (checkpoint_space_is_dead(checkpoint, image->key.space))
+        return ST_OK;
+    if (image->is_delete)
+        return delete_key(txn, &image->key, error);
+    const struct slice payload = image->generation != 0
+                                     ? slice_of(NULL, image->staged_size)
+                                     : image_payload(image, &checkpoint->scratch);
+    return cold_put(txn, &image->key, &image->header, payload, image->generation, error);
 }
 
 static enum status slice_write(struct checkpoint *checkpoint, struct cold_txn *txn,
@@ -124,28 +122,65 @@ static enum status slice_write(struct checkpoint *checkpoint, struct cold_txn *t
     }
     checkpoint_database_end(checkpoint);
     for (size_t index = 0; index < count; index++)
-        item_release(&items[index]);
+        payload_release(&items[index].payload);
     checkpoint_note_memory(checkpoint);
     metric_add(checkpoint->tier->metrics, checkpoint_records, written_count);
+    return status;
+}
+
+static void pretouch(const struct checkpoint *checkpoint, const struct key *keys, size_t left)
+{
+    cold_pretouch(
+        checkpoint->tier->cold, keys, left < PRETOUCH_BATCH_MAX ? left : PRETOUCH_BATCH_MAX);
+}
+
+static enum status batch_write(struct checkpoint *checkpoint, struct cold_txn *txn,
+    const struct tier_image_batch *batch, struct error *error)
+{
+    enum status status = ST_OK;
+    for (size_t index = 0; status == ST_OK && index < batch->count; index++) {
+        if (index % PRETOUCH_BATCH_MAX == 0)
+            pretouch(checkpoint, batch->keys + index, batch->count - index);
+        if (index + 8 < batch->count)
+            prefetch_read(image_of_key(&batch->keys[index + 8]));
+        status = image_put(checkpoint, txn, image_of_key(&batch->keys[index]), error);
+    }
+    return status;
+}
+
+static enum status images_write(
+    struct checkpoint *checkpoint, struct cold_txn *txn, struct error *error)
+{
+    struct tier *const tier = checkpoint->tier;
+    struct tier_image_batch batch;
+    images_take(&tier->images, &batch);
+    checkpoint_database_begin(checkpoint);
+    const enum status status = batch_write(checkpoint, txn, &batch, error);
+    checkpoint_database_end(checkpoint);
+    checkpoint_note_memory(checkpoint);
+    metric_add(tier->metrics, checkpoint_records, batch.count);
+    image_batch_free(&tier->images, &batch);
     return status;
 }
 
 enum status checkpoint_write(
     struct checkpoint *checkpoint, struct cold_txn *txn, struct error *error)
 {
-    for (size_t index = 0; index < checkpoint->key_count; index++) {
+    const struct tier *const tier = checkpoint->tier;
+    const uint64_t images_max = room_checkpoint_bound(tier) / IMAGES_SHARE;
+    enum status status = ST_OK;
+    for (size_t index = 0; status == ST_OK && index < checkpoint->key_count;) {
         const struct key *const keys = checkpoint->keys + index;
         const size_t left = checkpoint->key_count - index;
         if (index % PRETOUCH_BATCH_MAX == 0)
-            cold_pretouch(checkpoint->tier->cold, keys,
-                left < PRETOUCH_BATCH_MAX ? left : PRETOUCH_BATCH_MAX);
+            pretouch(checkpoint, keys, left);
         const size_t count = left < SLICE_MAX ? left : SLICE_MAX;
-        const enum status status = slice_write(checkpoint, txn, keys, count, error);
-        if (status != ST_OK)
-            return status;
-        index += count - 1;
+        status = slice_write(checkpoint, txn, keys, count, error);
+        index += count;
+        if (status == ST_OK && images_bytes(&tier->images) > images_max)
+            status = images_write(checkpoint, txn, error);
     }
-    return ST_OK;
+    return status == ST_OK ? images_write(checkpoint, txn, error) : status;
 }
 static_assert(PRETOUCH_BATCH_MAX % SLICE_MAX == 0, "a slice lies in one batch");
 
@@ -178,15 +213,33 @@ struct large_list {
     struct large_image *head;
 };
 
+/* Of objects it is the memory they take, for nothing is encoded yet. */
+static size_t payload_size_estimate(const struct payload *payload)
+{
+    if (payload->object != NULL)
+        return payload->object->class->size_bytes(payload->object);
+    return payload->blob != NULL ? payload->blob->size : payload->size;
+}
+
 static void note_large(void *context, struct tier_image *image)
 {
     struct large_list *const list = context;
-    if (image->is_delete || image_payload(image).size <= COLD_STAGE_SIZE_MIN ||
+    if (image->is_delete || payload_size_estimate(&image->payload) <= COLD_STAGE_SIZE_MIN ||
         checkpoint_space_is_dead(list->checkpoint, image->key.space))
         return;
     struct large_image *const entry = mem_alloc(sizeof(*entry));
     *entry = (struct large_image){.next = list->head, .image = image};
     list->head = entry;
+}
+
+static enum status stage_image(
+    struct checkpoint *checkpoint, struct tier_image *image, struct error *error)
+{
+    const struct slice payload = image_payload(image, &checkpoint->scratch);
+    if (payload.size <= COLD_STAGE_SIZE_MIN)
+        return ST_OK;
+    image->staged_size = payload.size;
+    return cold_stage(checkpoint->tier->cold, payload, &image->generation, error);
 }
 
 enum status checkpoint_stage(struct checkpoint *checkpoint, struct error *error)
@@ -200,11 +253,11 @@ enum status checkpoint_stage(struct checkpoint *checkpoint, struct error *error)
         struct large_image *const entry = list.head;
         checkpoint_database_begin(checkpoint);
         if (status == ST_OK)
-            status = cold_stage(checkpoint->tier->cold, image_payload(entry->image),
-                &entry->image->generation, error);
+            status = stage_image(checkpoint, entry->image, error);
         checkpoint_database_end(checkpoint);
         list.head = entry->next;
         mem_free(entry);
     }
+    buf_deinit(&checkpoint->scratch);
     return status;
 }

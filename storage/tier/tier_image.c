@@ -1,13 +1,29 @@
 /*
  * tier_image.c: what records were at X, kept for a running checkpoint when they change before their turn (H6).
  *
- * A hash table by key under a lock of its own. Workers put into it under the stripe of the key, the checkpointer takes out: each key of the
- * checkpoint is either here or still OLD in RAM, never both. The table is bounded by the records that were dirty at X; what it
- * holds counts towards tier_may_write()'s limits.
+ *   worker (record OLD, under its stripe) ──save──► [block][block][block] ──take──► checkpointer: sorts, puts, frees
+ *
+ * Images lie one behind the other in blocks, each followed by its key's bytes and its payload: a copy if it is short, else a reference to the
+ * record's blob or a snapshot of its object. Saving is an append under one lock; there is no look-up. Each key of a checkpoint is either here, once, or
+ * still OLD in RAM, never both. The blocks are bounded by the records that were dirty at X; what they hold counts towards
+ * tier_may_write()'s limits, a snapshot for little: it shares its nodes with the record until that changes.
  */
 #include "tier_internal.h"
 
-enum { BUCKET_COUNT_MIN = 256 };
+#include <stdalign.h>
+
+#define BLOCK_BYTES ((size_t)(256 * KiB))
+/* What a snapshot counts for. */
+#define SNAPSHOT_BYTES ((uint64_t)4096)
+/* Objects up to this size are encoded at once, which takes no longer than a snapshot. */
+#define ENCODE_AT_ONCE_MAX ((size_t)1024)
+
+struct image_block {
+    struct image_block *next; /* older */
+    size_t capacity;
+    size_t used;
+    char data[];
+};
 
 void images_init(struct tier_images *images)
 {
@@ -21,163 +37,183 @@ void images_deinit(struct tier_images *images)
     mutex_deinit(&images->lock);
 }
 
-void image_free(struct tier_image *image)
-{
-    if (image == NULL)
-        return;
-    blob_unref(image->blob);
-    mem_free(image);
-}
+/* --- payloads ------------------------------------------------------------------------------------------------- */
 
-struct slice image_payload(const struct tier_image *image)
-{
-    return image->blob == NULL ? image->copy : slice_of(image->blob->data, image->blob->size);
-}
-
-/* Memory that the image keeps from being freed. */
-static uint64_t image_bytes(const struct tier_image *image)
-{
-    return sizeof(*image) + image->key.size + image_payload(image).size;
-}
-
-void payload_take(const struct hot_record *record, struct cold_header *header, struct blob **blob,
-    struct buf *copy)
+void payload_take(const struct hot_record *record, struct cold_header *header,
+    struct payload *payload, struct buf *copy)
 {
     const struct value value = hot_record_value(record);
     *header = (struct cold_header){
         .type = value.type,
         .encoding = value.encoding,
         .expire_ms = hot_record_expire_ms(record),
+        .wake_ms = value_part_expire_ms(&value),
     };
-    *blob = NULL;
-    if (value.blob != NULL) {
-        *blob = blob_ref(value.blob);
-        return;
-    }
+    *payload = (struct payload){.offset = copy->size};
     const struct slice borrowed = value_payload_borrowed(&value);
-    if (borrowed.data != NULL)
+    if (value.blob != NULL)
+        payload->blob = blob_ref(value.blob);
+    else if (value.object != NULL && value_external_bytes(&value) > ENCODE_AT_ONCE_MAX)
+        payload->object = value.object->class->snapshot(value.object);
+    else if (borrowed.data != NULL)
         buf_append_slice(copy, borrowed);
     else
         value_encode(&value, copy);
+    payload->size = copy->size - payload->offset;
 }
 
-static struct tier_image *image_create(const struct hot_record *record)
+struct slice payload_bytes(const struct payload *payload, const char *copies, struct buf *scratch)
 {
-    struct cold_header header = {0};
-    struct blob *blob = NULL;
-    struct buf payload = {0};
-    const bool is_delete = hot_record_state(record) == HOT_ABSENT;
-    if (!is_delete) {
-        CHECK(hot_record_state(record) == HOT_RESIDENT);
-        payload_take(record, &header, &blob, &payload);
-    }
-    const struct key key = hot_record_key(record, true);
-    struct tier_image *const image = mem_alloc(sizeof(*image) + key.size + payload.size);
-    char *const bytes = (char *)(image + 1);
-    if (key.size > 0)
-        memcpy(bytes, key.data, key.size);
-    if (payload.size > 0)
-        memcpy(bytes + key.size, payload.data, payload.size);
-    *image = (struct tier_image){
-        .key = key,
-        .is_delete = is_delete,
-        .header = header,
-        .blob = blob,
-        .copy = slice_of(bytes + key.size, payload.size),
-    };
-    image->key.data = bytes;
-    buf_deinit(&payload);
-    return image;
+    if (payload->blob != NULL)
+        return slice_of(payload->blob->data, payload->blob->size);
+    if (payload->object == NULL)
+        return slice_of(copies + payload->offset, payload->size);
+    buf_clear(scratch);
+    payload->object->class->encode(payload->object, scratch);
+    return buf_slice(scratch);
 }
 
-static struct tier_image **bucket_of(const struct tier_images *images, uint64_t hash)
+void payload_release(struct payload *payload)
 {
-    return &images->buckets[hash & (images->bucket_count - 1)];
+    blob_unref(payload->blob);
+    if (payload->object != NULL)
+        payload->object->class->destroy(payload->object);
+    *payload = (struct payload){0};
+}
+
+/* --- images --------------------------------------------------------------------------------------------------- */
+
+/* Memory that the image keeps from being freed, apart from its block. */
+static uint64_t pinned_bytes(const struct tier_image *image)
+{
+    if (image->payload.blob != NULL)
+        return image->payload.blob->size;
+    return image->payload.object != NULL ? SNAPSHOT_BYTES : 0;
+}
+
+struct slice image_payload(const struct tier_image *image, struct buf *scratch)
+{
+    return payload_bytes(&image->payload, image->key.data + image->key.size, scratch);
 }
 
 /* The lock is held. */
-static void grow(struct tier_images *images)
+static struct tier_image *append(struct tier_images *images, size_t size)
 {
-    struct tier_images larger = {
-        .bucket_count = images->bucket_count == 0 ? BUCKET_COUNT_MIN : images->bucket_count * 2,
-    };
-    larger.buckets = mem_alloc_zero(larger.bucket_count * sizeof(*larger.buckets));
-    for (size_t index = 0; index < images->bucket_count; index++) {
-        struct tier_image *image = images->buckets[index];
-        while (image != NULL) {
-            struct tier_image *const next = image->next;
-            struct tier_image **const bucket = bucket_of(&larger, image->key.hash);
-            image->next = *bucket;
-            *bucket = image;
-            image = next;
-        }
+    struct image_block *block = images->blocks;
+    if (block == NULL || block->capacity - block->used < size) {
+        const size_t capacity = size > BLOCK_BYTES ? size : BLOCK_BYTES;
+        block = mem_alloc(sizeof(*block) + capacity);
+        *block = (struct image_block){.next = images->blocks, .capacity = capacity};
+        images->blocks = block;
+        atomic_fetch_add_explicit(&images->bytes, sizeof(*block) + capacity, memory_order_relaxed);
     }
-    mem_free(images->buckets);
-    images->buckets = larger.buckets;
-    images->bucket_count = larger.bucket_count;
+    struct tier_image *const image = (struct tier_image *)(void *)(block->data + block->used);
+    block->used += size;
+    images->count++;
+    return image;
 }
 
 void images_save(struct tier_images *images, const struct hot_record *record)
 {
-    struct tier_image *const image = image_create(record);
+    struct tier_image saved = {.is_delete = hot_record_state(record) == HOT_ABSENT};
+    struct buf copy = {0};
+    if (!saved.is_delete) {
+        CHECK(hot_record_state(record) == HOT_RESIDENT);
+        payload_take(record, &saved.header, &saved.payload, &copy);
+    }
+    saved.key = hot_record_key(record, true);
+    const size_t size = sizeof(saved) + saved.key.size + copy.size;
+    saved.size = (size + alignof(struct tier_image) - 1) & ~(alignof(struct tier_image) - 1);
+
     mutex_lock(&images->lock);
-    if (images->count >= images->bucket_count)
-        grow(images);
-    struct tier_image **const bucket = bucket_of(images, image->key.hash);
-    image->next = *bucket;
-    *bucket = image;
-    images->count++;
-    atomic_fetch_add_explicit(&images->bytes, image_bytes(image), memory_order_relaxed);
+    struct tier_image *const image = append(images, saved.size);
+    *image = saved;
+    char *const bytes = (char *)(image + 1);
+    if (saved.key.size > 0)
+        memcpy(bytes, saved.key.data, saved.key.size);
+    if (copy.size > 0)
+        memcpy(bytes + saved.key.size, copy.data, copy.size);
+    image->key.data = bytes; /* the payload's bytes follow the key's: offset 0 from there */
+    atomic_fetch_add_explicit(&images->bytes, pinned_bytes(image), memory_order_relaxed);
     mutex_unlock(&images->lock);
+    buf_deinit(&copy);
 }
 
-struct tier_image *images_take(struct tier_images *images, const struct key *key)
+static void each(struct image_block *blocks, image_fn visit, void *context)
 {
-    struct tier_image *found = NULL;
-    mutex_lock(&images->lock);
-    if (images->count > 0) {
-        struct tier_image **link = bucket_of(images, key->hash);
-        while (*link != NULL && !key_equal(&(*link)->key, key))
-            link = &(*link)->next;
-        found = *link;
-        if (found != NULL) {
-            *link = found->next;
-            images->count--;
-            atomic_fetch_sub_explicit(&images->bytes, image_bytes(found), memory_order_relaxed);
+    for (struct image_block *block = blocks; block != NULL; block = block->next) {
+        for (size_t offset = 0; offset < block->used;) {
+            struct tier_image *const image = (struct tier_image *)(void *)(block->data + offset);
+            offset += image->size;
+            visit(context, image);
         }
     }
-    mutex_unlock(&images->lock);
-    return found;
 }
 
 void images_each(struct tier_images *images, image_fn visit, void *context)
 {
     mutex_lock(&images->lock);
-    for (size_t index = 0; index < images->bucket_count; index++) {
-        for (struct tier_image *image = images->buckets[index]; image != NULL; image = image->next)
-            visit(context, image);
-    }
+    each(images->blocks, visit, context);
     mutex_unlock(&images->lock);
+}
+
+static void collect_key(void *context, struct tier_image *image)
+{
+    struct tier_image_batch *const batch = context;
+    batch->keys[batch->count++] = image->key;
+}
+
+void images_take(struct tier_images *images, struct tier_image_batch *batch)
+{
+    mutex_lock(&images->lock);
+    *batch = (struct tier_image_batch){.blocks = images->blocks};
+    const size_t count = images->count;
+    images->blocks = NULL;
+    images->count = 0;
+    mutex_unlock(&images->lock);
+    if (count == 0)
+        return;
+    batch->keys = mem_alloc(count * sizeof(*batch->keys));
+    each(batch->blocks, collect_key, batch);
+    CHECK(batch->count == count);
+    batch->keys = keys_sort(batch->keys, count);
+}
+
+struct tier_image *image_of_key(const struct key *key)
+{
+    return (struct tier_image *)(uintptr_t)(key->data - sizeof(struct tier_image));
+}
+
+struct freeing {
+    uint64_t bytes;
+};
+
+static void free_image(void *context, struct tier_image *image)
+{
+    ((struct freeing *)context)->bytes += pinned_bytes(image);
+    payload_release(&image->payload);
+}
+
+void image_batch_free(struct tier_images *images, struct tier_image_batch *batch)
+{
+    struct freeing freeing = {0};
+    each(batch->blocks, free_image, &freeing);
+    while (batch->blocks != NULL) {
+        struct image_block *const next = batch->blocks->next;
+        freeing.bytes += sizeof(*batch->blocks) + batch->blocks->capacity;
+        mem_free(batch->blocks);
+        batch->blocks = next;
+    }
+    mem_free(batch->keys);
+    *batch = (struct tier_image_batch){0};
+    atomic_fetch_sub_explicit(&images->bytes, freeing.bytes, memory_order_relaxed);
 }
 
 void images_drop(struct tier_images *images)
 {
-    mutex_lock(&images->lock);
-    struct tier_images dropped = {.buckets = images->buckets, .bucket_count = images->bucket_count};
-    images->buckets = NULL;
-    images->bucket_count = 0;
-    images->count = 0;
-    atomic_store_explicit(&images->bytes, 0, memory_order_relaxed);
-    mutex_unlock(&images->lock);
-    for (size_t index = 0; index < dropped.bucket_count; index++) {
-        struct tier_image *image = dropped.buckets[index];
-        while (image != NULL) {
-            struct tier_image *const next = image->next;
-            image_free(image);
-            image = next;
-        }
-    }
-    mem_free(dropped.buckets);
+    struct tier_image_batch batch;
+    images_take(images, &batch);
+    image_batch_free(images, &batch);
 }
 
 uint64_t images_bytes(const struct tier_images *images)

@@ -24,24 +24,46 @@
 
 /* --- saved images (tier_image.c) ------------------------------------------------------------------------- */
 
+/* The encoded value of a record, or what it will be made of. Owns references. */
+struct payload {
+    struct blob *blob;           /* shared with the record; or */
+    struct value_object *object; /* a snapshot, to be encoded; else: */
+    size_t offset;               /* its place in bytes copied, */
+    size_t size;                 /* and its size */
+};
+/*
+ * Takes that of a resident record, in short time: what is copied is appended to *copy. Fills the header. Under the stripe.
+ */
+void payload_take(const struct hot_record *record, struct cold_header *header,
+    struct payload *payload, struct buf *copy);
+/* Its bytes: in the blob, in copies (what payload_take() appended to), or encoded now, to scratch. */
+struct slice payload_bytes(const struct payload *payload, const char *copies, struct buf *scratch);
+void payload_release(struct payload *payload);
+
 /* What the cold tier is to hold of a key: taken from its record, which may change from then on. */
 struct tier_image {
-    struct tier_image *next; /* in its bucket */
-    struct key key;          /* bytes follow the struct */
+    struct key key; /* bytes follow the struct, and those of the payload them */
+    size_t size;    /* of all that, padded */
     bool is_delete;
     struct cold_header header;
-    struct blob *blob;   /* the payload, shared with the record; else: */
-    struct slice copy;   /* the payload, bytes after those of the key */
+    struct payload payload;
     uint64_t generation; /* of cold_stage(), else 0 */
+    size_t staged_size;  /* of the payload that was staged */
 };
 
-/* Images by key. Filled by workers under their stripe and by the checkpointer, emptied by the checkpointer. */
+/* Images in order of arrival. Filled by workers under their stripe and by the checkpointer, emptied by the checkpointer. */
+struct image_block;
 struct tier_images {
     struct mutex lock;
-    struct tier_image **buckets; /* guarded by: lock; NULL while empty */
-    size_t bucket_count;         /* guarded by: lock */
-    size_t count;                /* guarded by: lock */
-    _Atomic uint64_t bytes;      /* atomic: relaxed, written under lock */
+    struct image_block *blocks; /* guarded by: lock; newest first */
+    size_t count;               /* guarded by: lock */
+    _Atomic uint64_t bytes;     /* atomic: relaxed; of batches taken, too */
+};
+/* Images that were taken out, to be put. */
+struct tier_image_batch {
+    struct image_block *blocks;
+    struct key *keys; /* sorted; image_of_key() of each is its image */
+    size_t count;
 };
 
 void images_init(struct tier_images *images);
@@ -49,22 +71,17 @@ void images_init(struct tier_images *images);
 void images_deinit(struct tier_images *images);
 /* The record is OLD; its stripe is held. */
 void images_save(struct tier_images *images, const struct hot_record *record);
-/* Out of the table; NULL if there is none. The caller frees it. */
-struct tier_image *images_take(struct tier_images *images, const struct key *key);
+/* All there are now. */
+void images_take(struct tier_images *images, struct tier_image_batch *batch);
+/* The key is one of a batch. */
+struct tier_image *image_of_key(const struct key *key);
+void image_batch_free(struct tier_images *images, struct tier_image_batch *batch);
 typedef void (*image_fn)(void *context, struct tier_image *image);
 /* Under the lock: visit must be quick. */
 void images_each(struct tier_images *images, image_fn visit, void *context);
 void images_drop(struct tier_images *images);
 uint64_t images_bytes(const struct tier_images *images);
-/* Takes NULL. */
-void image_free(struct tier_image *image);
-struct slice image_payload(const struct tier_image *image);
-
-/*
- * The payload of a resident value: a new reference to its blob in *blob, or its encoded bytes appended to *copy. Fills the header.
- */
-void payload_take(const struct hot_record *record, struct cold_header *header, struct blob **blob,
-    struct buf *copy);
+struct slice image_payload(const struct tier_image *image, struct buf *scratch);
 
 /* --- the tier -------------------------------------------------------------------------------------------- */
 
@@ -169,8 +186,8 @@ struct tier_turn {
     struct buf group_header;
     uint32_t first_context;
     uint32_t last_context;
-    bool in_group;
-    bool group_begun; /* its header is in the journal */
+    unsigned group_depth; /* of groups begun and not ended: 0 is none */
+    bool group_begun;     /* its header is in the journal */
     uint64_t changed_partitions;
     uint64_t effect_count;
     uint64_t appended_bytes; /* since the stripes were locked */
@@ -296,9 +313,10 @@ struct checkpoint {
     size_t *large; /* while collecting: indexes of keys whose value has to be staged */
     size_t large_count;
     size_t large_capacity;
-    int64_t balance;   /* of this thread when the database was last called */
-    struct buf copies; /* payloads of the slice being written */
-    struct buf heat;   /* the hot list, if it is to be stored */
+    int64_t balance;    /* of this thread when the database was last called */
+    struct buf copies;  /* payloads of the slice being written */
+    struct buf scratch; /* a payload being encoded */
+    struct buf heat;    /* the hot list, if it is to be stored */
 };
 
 /* tier_checkpoint_write.c: writes all keys of the list. */

@@ -150,11 +150,11 @@ void tier_turn_log(struct tier_turn *turn, uint64_t partitions, uint32_t context
     CHECK(effect.size > 0);
     if (turn_is_recovery(turn))
         return;
-    const bool direct = effect.size >= DIRECT_SIZE_MIN && !turn->in_group;
+    const bool direct = effect.size >= DIRECT_SIZE_MIN && turn->group_depth == 0;
     if (direct)
         flush_journal(turn);
     enter_context(turn, context, prefix);
-    if (turn->in_group && !turn->group_begun) {
+    if (turn->group_depth > 0 && !turn->group_begun) {
         buf_append_slice(&turn->journal, buf_slice(&turn->group_header));
         turn->group_begun = true;
     }
@@ -168,8 +168,8 @@ void tier_turn_log(struct tier_turn *turn, uint64_t partitions, uint32_t context
 
 void tier_turn_group_begin(struct tier_turn *turn, struct slice header)
 {
-    CHECK(!turn->in_group);
-    turn->in_group = true;
+    if (turn->group_depth++ > 0)
+        return;
     turn->group_begun = false;
     buf_clear(&turn->group_header);
     buf_append_slice(&turn->group_header, header);
@@ -177,17 +177,18 @@ void tier_turn_group_begin(struct tier_turn *turn, struct slice header)
 
 void tier_turn_group_end(struct tier_turn *turn, struct slice trailer)
 {
-    CHECK(turn->in_group);
+    CHECK(turn->group_depth > 0);
+    if (--turn->group_depth > 0)
+        return;
     if (turn->group_begun)
         buf_append_slice(&turn->journal, trailer);
-    turn->in_group = false;
     turn->group_begun = false;
 }
 
 void tier_turn_unlock(struct tier_turn *turn)
 {
     CHECK(turn->locked != 0);
-    CHECK(!turn->in_group);
+    CHECK(turn->group_depth == 0);
     flush_journal(turn);
     hot_unlock(turn->tier->hot, turn->locked);
     turn->locked = 0;

@@ -107,6 +107,20 @@ START_TEST(a_pattern_is_read_no_further_than_its_size)
 }
 END_TEST
 
+START_TEST(more_than_a_thousand_stars_match_nothing)
+{
+    static char pattern[2 * 1001 + 1];
+    static char text[1001];
+    memset(text, 'a', sizeof(text));
+    for (size_t i = 0; i < sizeof(pattern) - 1; i++)
+        pattern[i] = i % 2 == 0 ? '*' : '?';
+    ck_assert(glob_match(slice_of(pattern, 2000), slice_of(text, 1000), false));
+    ck_assert(!glob_match(slice_of(pattern, 2002), slice_of(text, 1001), false));
+    pattern[2000] = '*'; /* the last one does not count */
+    ck_assert(glob_match(slice_of(pattern, 2001), slice_of(text, 1001), false));
+}
+END_TEST
+
 START_TEST(twenty_five_stars_end_soon)
 {
     struct buf pattern = {0};
@@ -179,6 +193,6 @@ START_TEST(the_literal_prefix_ends_at_the_first_special_byte)
 END_TEST
 
 TEST_GROUP(glob_group, patterns_match_as_redis_does, case_is_ignored_on_request, bytes_are_not_text,
-    a_pattern_is_read_no_further_than_its_size, twenty_five_stars_end_soon,
-    random_patterns_mean_what_trying_everything_finds,
+    a_pattern_is_read_no_further_than_its_size, more_than_a_thousand_stars_match_nothing,
+    twenty_five_stars_end_soon, random_patterns_mean_what_trying_everything_finds,
     the_literal_prefix_ends_at_the_first_special_byte)

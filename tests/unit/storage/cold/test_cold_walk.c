@@ -155,7 +155,7 @@ static void assert_due(struct cold *cold, uint64_t due_ms, size_t entry_max, con
     ck_assert_int_eq(job.status, ST_OK);
     struct buf all = {0};
     for (size_t index = 0; index < job.entry_count; index++) {
-        ck_assert_uint_le(job.entries[index].header.expire_ms, due_ms);
+        ck_assert_uint_le(cold_due_ms(&job.entries[index].header), due_ms);
         buf_append_slice(&all, entry_key(&job, index));
         buf_append_byte(&all, '|');
     }
@@ -230,6 +230,41 @@ START_TEST(the_expiry_index_follows_the_record)
 }
 END_TEST
 
+static void put_waking(struct cold *cold, const char *name, uint64_t expire_ms, uint64_t wake_ms)
+{
+    const struct key key = key_text(name);
+    struct cold_header header = header_expiring(expire_ms);
+    header.wake_ms = wake_ms;
+    put_one(cold, &key, &header, SLICE_LITERAL("v"));
+}
+
+START_TEST(a_record_is_due_when_its_first_part_is_over)
+{
+    struct tier tier;
+    tier_open(&tier);
+    put_waking(tier.cold, "a", 0, T);
+    put_waking(tier.cold, "b", T + 200000, T + 60000);
+    put_waking(tier.cold, "c", T + 70000, T + 200000);
+    ck_assert_uint_eq(count_entries(tier.cold, 'x'), 3);
+    assert_due(tier.cold, T - 1, 10, "");
+    assert_due(tier.cold, T, 10, "a|");
+    assert_due(tier.cold, T + 60000, 10, "a|b|");
+    assert_due(tier.cold, T + 70000, 10, "a|b|c|");
+    const struct key key = key_text("b");
+    struct cold_job job = {.kind = COLD_JOB_HEADER, .key = key};
+    cold_read_now(tier.cold, &job);
+    ck_assert_int_eq(job.status, ST_OK);
+    ck_assert_uint_eq(job.header.expire_ms, T + 200000);
+    ck_assert_uint_eq(job.header.wake_ms, T + 60000);
+    cold_job_deinit(&job);
+    put_waking(tier.cold, "a", 0, 0);
+    put_waking(tier.cold, "b", T + 200000, 0);
+    ck_assert_uint_eq(count_entries(tier.cold, 'x'), 2);
+    assert_due(tier.cold, T + 70000, 10, "c|");
+    tier_close(&tier);
+}
+END_TEST
+
 START_TEST(a_dead_space_has_nothing_due)
 {
     struct tier tier;
@@ -246,4 +281,5 @@ END_TEST
 TEST_GROUP(walk_group, a_range_gives_the_keys_of_a_space_in_order,
     a_range_starts_after_its_key_even_if_that_is_gone, a_range_gives_long_keys_in_full,
     a_range_passes_over_damage, due_gives_what_is_due_to_the_millisecond,
-    the_expiry_index_follows_the_record, a_dead_space_has_nothing_due)
+    the_expiry_index_follows_the_record, a_record_is_due_when_its_first_part_is_over,
+    a_dead_space_has_nothing_due)

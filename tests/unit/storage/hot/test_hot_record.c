@@ -242,7 +242,7 @@ END_TEST
 
 /* A collection that grows. */
 struct growing {
-    const struct value_class *class;
+    struct value_object head;
     size_t size_bytes;
 };
 
@@ -265,12 +265,15 @@ static const struct value_class growing_class = {
 static struct value growing_create(size_t size_bytes)
 {
     struct growing *growing = mem_alloc(sizeof(*growing));
-    *growing = (struct growing){.class = &growing_class, .size_bytes = size_bytes};
+    *growing = (struct growing){
+        .head = {.class = &growing_class, .encoding = VALUE_ENCODING_HASHTABLE},
+        .size_bytes = size_bytes,
+    };
     growing_alive++;
     return (struct value){
         .type = VALUE_SET,
         .encoding = VALUE_ENCODING_HASHTABLE,
-        .object = (struct value_object *)(void *)growing,
+        .object = &growing->head,
     };
 }
 
@@ -294,6 +297,24 @@ START_TEST(the_account_follows_an_object_that_is_edited)
     ck_assert_uint_eq(metrics_of(&f).record_bytes, before - 990);
     fixture_close(&f);
     ck_assert_uint_eq(growing_alive, 0);
+}
+END_TEST
+
+START_TEST(an_object_says_itself_how_it_is_encoded)
+{
+    struct fixture f;
+    fixture_open(&f);
+    const struct key key = key_of("set");
+    struct value value = growing_create(100);
+    value.object->encoding = VALUE_ENCODING_INTSET;
+    value.encoding = VALUE_ENCODING_INTSET;
+    struct hot_record *record = hot_write(f.hot, &key, NULL, value, 0, false);
+    ck_assert_int_eq(hot_record_value(record).encoding, VALUE_ENCODING_INTSET);
+    hot_edit(f.hot, &key, record);
+    value.object->encoding = VALUE_ENCODING_HASHTABLE;
+    hot_edit_done(f.hot, record, 100);
+    ck_assert_int_eq(hot_record_value(record).encoding, VALUE_ENCODING_HASHTABLE);
+    fixture_close(&f);
 }
 END_TEST
 
@@ -418,7 +439,7 @@ TEST_GROUP(record_group, a_new_key_has_no_entry, a_written_record_says_what_was_
     a_value_may_come_from_the_record_it_replaces, integers_take_eight_bytes_and_know_their_length,
     setting_and_dropping_an_expiry_keeps_the_value, a_blob_is_counted_and_given_up_when_replaced,
     the_same_blob_may_be_written_again, a_blob_edited_in_place_shows_its_new_size,
-    the_account_follows_an_object_that_is_edited,
+    the_account_follows_an_object_that_is_edited, an_object_says_itself_how_it_is_encoded,
     a_big_value_is_handed_over_on_deletion_if_asked_for,
     destroying_the_tier_frees_every_kind_of_value, the_access_clock_and_frequency_follow_touches,
     pins_are_counted_up_to_their_limit, stripes_are_one_per_partition_or_one_for_all)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "keyspace_fixture.h"
+#include "storage/dict.h"
 
 #include <sched.h>
 
@@ -289,9 +290,97 @@ START_TEST(active_expiry_pauses_after_a_jump_of_the_clock)
 }
 END_TEST
 
-TEST_GROUP(expire_group, hot_records_past_their_deadline_are_deleted_by_themselves,
-    the_average_life_left_is_known, active_expiry_can_be_turned_off,
-    cold_records_past_their_deadline_are_deleted_by_themselves,
+/* Fields f0 ... that expire one millisecond after the other, from first_ms on; and one that stays, if asked for. */
+static void put_hash(const char *name, int64_t field_count, uint64_t first_ms, bool one_stays)
+{
+    struct dict *dict = dict_create();
+    const struct element text = element_of(slice_text("stays"));
+    for (int64_t i = 0; i < field_count; i++) {
+        const struct element field = element_of_integer(i);
+        (void)dict_set(dict, &field, &text, DICT_CLEAR_EXPIRY);
+        dict_expire_set(dict, &field, first_ms + (uint64_t)i);
+    }
+    if (one_stays)
+        (void)dict_set(dict, &text, &text, DICT_CLEAR_EXPIRY);
+    const struct key key = client_lock(&client, 1, name, TIER_NEED_HEADER);
+    struct hot_record *record = keyspace_find(&client.view, &key, KEYSPACE_WRITE);
+    (void)keyspace_set(&client.view, &key, record, dict_value(dict), 0);
+    client_unlock(&client);
+}
+
+/* Fields it has, -1 if it is not there. */
+static int64_t field_count_of(const char *name)
+{
+    const struct key key = client_lock(&client, 1, name, TIER_NEED_VALUE);
+    const struct hot_record *record = keyspace_find(&client.view, &key, KEYSPACE_WRITE);
+    int64_t count = -1;
+    if (record != NULL) {
+        const struct value value = hot_record_value(record);
+        count = (int64_t)dict_count(dict_of(&value));
+    }
+    client_unlock(&client);
+    return count;
+}
+
+START_TEST(parts_of_hot_values_that_are_over_leave_by_themselves)
+{
+    dict_setup();
+    start();
+    put_hash("h", 1000, 1000500, true);
+    put_hash("gone", 300, 1000500, false);
+    put_hash("later", 10, 9000000, false);
+    hot_steps(400);
+    ck_assert_int_eq(field_count_of("h"), 1001);
+    client.view.now_ms = 1000501;
+    hot_steps(400);
+    ck_assert_int_eq(field_count_of("h"), 1000);
+    ck_assert_int_eq(field_count_of("gone"), 299);
+    client.view.now_ms = 2000000;
+    hot_steps(400);
+    ck_assert_int_eq(field_count_of("h"), 1);
+    ck_assert_int_eq(field_count_of("gone"), -1);
+    ck_assert_int_eq(field_count_of("later"), 10);
+    ck_assert_sizes(&client, 1, 2, 0);
+    ck_assert_uint_eq(KEYSPACE_METRIC(&store, expired_part_count), 1300);
+    finish();
+}
+END_TEST
+
+START_TEST(parts_of_cold_values_that_are_over_leave_by_themselves)
+{
+    dict_setup();
+    start();
+    put_hash("h", 100, 1000500, true);
+    put_hash("gone", 100, 1000500, false);
+    put_hash("stub", 100, 1000500, false);
+    put_hash("later", 100, 9000000, false);
+    client_make_cold(&client);
+    ck_assert(client_exists(&client, 1, "stub"));
+    client.view.now_ms = 1000400;
+    clock_fake_set(client.view.now_ms, 5000000);
+    cold_step();
+    bool found = false;
+    (void)client_state(&client, 1, "h", &found);
+    ck_assert(!found);
+    client.view.now_ms = 2000000;
+    clock_fake_set(client.view.now_ms, 9000000);
+    cold_step(); /* promotes */
+    cold_step(); /* expires */
+    ck_assert_sizes(&client, 1, 2, 0);
+    ck_assert_int_eq(field_count_of("h"), 1);
+    ck_assert_int_eq(field_count_of("gone"), -1);
+    ck_assert_int_eq(field_count_of("stub"), -1);
+    (void)client_state(&client, 1, "later", &found);
+    ck_assert(!found);
+    clock_fake_set(0, 0);
+    finish();
+}
+END_TEST
+
+TEST_GROUP(expire_group, parts_of_hot_values_that_are_over_leave_by_themselves,
+    parts_of_cold_values_that_are_over_leave_by_themselves,
+    hot_records_past_their_deadline_are_deleted_by_themselves, the_average_life_left_is_known,
+    active_expiry_can_be_turned_off, cold_records_past_their_deadline_are_deleted_by_themselves,
     what_ram_knows_better_is_not_deleted_by_a_due_read,
     a_due_read_that_is_out_of_date_deletes_nothing,
     many_cold_records_are_deleted_in_batches_that_grow, flushed_records_are_not_expired,

@@ -136,6 +136,26 @@ START_TEST(a_group_without_effects_leaves_no_trace)
 }
 END_TEST
 
+START_TEST(groups_nest_and_the_outermost_counts)
+{
+    setup();
+    tier_turn_lock(client.turn, 1);
+    tier_turn_group_begin(client.turn, SLICE_LITERAL("MULTI\n"));
+    log_line(0, "a\n");
+    tier_turn_group_begin(client.turn, SLICE_LITERAL("MULTI\n"));
+    log_line(0, "b\n");
+    tier_turn_group_end(client.turn, SLICE_LITERAL("EXEC\n"));
+    log_line(0, "c\n");
+    tier_turn_group_end(client.turn, SLICE_LITERAL("EXEC\n"));
+    tier_turn_unlock(client.turn);
+    struct buf text = {0};
+    read_log(&text);
+    ck_assert_text_eq(buf_slice(&text), "|SELECT 0\nMULTI\na\nb\nc\nEXEC\n");
+    buf_deinit(&text);
+    teardown(false);
+}
+END_TEST
+
 START_TEST(large_effects_of_a_group_stay_in_its_append)
 {
     setup();
@@ -227,5 +247,6 @@ TEST_GROUP(tier_turn_group, effects_of_a_turn_are_one_append_with_one_prefix,
     a_change_of_context_within_a_turn_inserts_the_prefix,
     a_change_of_context_between_turns_inserts_the_prefix,
     a_group_has_header_and_trailer_around_all_its_effects, a_group_without_effects_leaves_no_trace,
-    large_effects_of_a_group_stay_in_its_append, large_and_small_effects_keep_their_order,
-    the_gate_is_the_last_lsn_of_the_partitions_touched, changes_since_the_checkpoint_are_counted)
+    groups_nest_and_the_outermost_counts, large_effects_of_a_group_stay_in_its_append,
+    large_and_small_effects_keep_their_order, the_gate_is_the_last_lsn_of_the_partitions_touched,
+    changes_since_the_checkpoint_are_counted)
