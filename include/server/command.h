@@ -42,12 +42,14 @@ enum command_flag {
     CMD_NO_MANDATORY_KEYS = 1 << 14,
     CMD_NO_ASYNC_LOADING = 1 << 15,
     CMD_SKIP_SLOWLOG = 1 << 16,
+    CMD_ASKING = 1 << 17,
     /* ours, not shown */
     CMD_ALL_STRIPES = 1 << 20, /* needs every partition: FLUSHALL, SWAPDB, KEYS, SCAN, RANDOMKEY */
     CMD_IN_MULTI =
         1
         << 21, /* runs at once inside MULTI instead of being queued: EXEC DISCARD MULTI WATCH QUIT RESET */
-    CMD_SKIP_PAUSE = 1 << 22, /* CLIENT PAUSE does not hold it */
+    CMD_SKIP_PAUSE = 1 << 22,    /* CLIENT PAUSE does not hold it */
+    CMD_IN_SUBSCRIBED = 1 << 24, /* allowed to RESP2 connections that are subscribed to something */
     CMD_NO_GATHER =
         1 << 23, /* keys are hashed and locked, but may be cold: TIER DEMOTE, PREFETCH */
 };
@@ -60,7 +62,15 @@ enum command_group {
     COMMAND_GROUP_TRANSACTIONS,
     COMMAND_GROUP_SCRIPTING,
     COMMAND_GROUP_TIER, /* "tier": Kelvin's own */
-    /* collections, pubsub follow with their issues */
+    COMMAND_GROUP_LIST,
+    COMMAND_GROUP_SET,
+    COMMAND_GROUP_SORTED_SET,
+    COMMAND_GROUP_HASH,
+    COMMAND_GROUP_STREAM,
+    COMMAND_GROUP_BITMAP,
+    COMMAND_GROUP_HYPERLOGLOG,
+    COMMAND_GROUP_GEO,
+    COMMAND_GROUP_PUBSUB,
 };
 
 /* ACL categories, bits; names as ACL CAT shows them. */
@@ -120,6 +130,24 @@ enum command_key_flag {
     KEY_VARIABLE_FLAGS = 1 << 10,
 };
 
+/*
+ * A key specification for COMMAND INFO, where key_flags cannot tell it. Begins at argument `start`, or behind the word `keyword`, looked
+ * for from argument `start` on (backwards if it is negative).
+ */
+enum command_key_find {
+    KEY_FIND_RANGE, /* `last` (counted from the first key; negative: from the end), `step`, `limit` */
+    KEY_FIND_COUNTED, /* a number of keys, then the keys */
+    KEY_FIND_UNKNOWN, /* they cannot be told */
+};
+struct command_key_spec {
+    uint16_t flags;    /* 0 ends an array of them */
+    const char *notes; /* prose, or NULL */
+    const char *keyword;
+    int start; /* 0: unknown */
+    enum command_key_find find;
+    int last, step, limit;
+};
+
 struct command_call {
     struct server *server;
     struct worker *worker;   /* NULL in recovery */
@@ -138,6 +166,26 @@ struct command_call {
         keys; /* by the row's key spec, in order, hashed, in the view's database unless key_database says otherwise */
     size_t key_count;
     void *state; /* made by prepare(), freed by row's state_destroy */
+    /*
+     * Blocking commands (BLPOP, XREAD BLOCK): the handler finds nothing, sets `block` and replies nothing. The dispatcher parks the client
+     * until one of the call's keys is signalled ready (keyspace_signal_ready()), then runs the handler again from the start, clients
+     * in order of arrival; at the deadline it replies the null that `block_null_is_array` says. may_block is false inside MULTI, scripts and replay: the handler replies the null itself.
+     * Keys whose row gives the last key flags of its own (key_flags[1]: the destination of BLMOVE) are not waited for.
+     */
+    bool may_block;
+    bool block;
+    bool
+        block_null_is_array; /* the reply at the deadline: null array (RESP2 *-1), else null bulk */
+    int64_t block_timeout_ms; /* 0: for ever */
+    bool
+        block_wakes_on_change; /* any change of the key is worth another run, its deletion too: XREADGROUP */
+    /*
+     * The arguments to run with later, if they are others (XREAD: '$' as the id it is now): argc slices with their bytes behind, in one
+     * mem_alloc(); ownership moves. NULL: argv.
+     */
+    struct slice *block_argv;
+    /* The command has waited and is run again: keys of another type are passed over, as if they were not there (it waits on), and its arguments are known to be good. */
+    bool resumed;
 };
 
 typedef void (*command_fn)(struct command_call *call);
@@ -166,8 +214,9 @@ struct command {
     struct command_keys keys;
     /* 0: RO and access of a readonly command, RW and update of others. A second one is of the last key (RENAME, COPY). */
     uint16_t key_flags[2];
-    command_find_keys_fn find_keys;       /* instead of keys, or NULL */
-    command_key_database_fn key_database; /* NULL: all in the view's */
+    command_find_keys_fn find_keys; /* instead of keys (what COMMAND INFO shows as such), or NULL */
+    const struct command_key_spec *key_specs; /* instead of what key_flags tell, or NULL */
+    command_key_database_fn key_database;     /* NULL: all in the view's */
     enum tier_need need;        /* of every key: TIER_NEED_HEADER (0) or TIER_NEED_VALUE */
     command_need_fn need_of;    /* instead of need, or NULL */
     command_prepare_fn prepare; /* or NULL */
@@ -215,6 +264,12 @@ const struct command *command_at(unsigned index);
  */
 int command_key_indexes(
     const struct command *command, int argc, const struct slice *argv, int *indexes, int max);
+/*
+ * For find_keys: "numkeys key [key ...]" with numkeys at argument count_index; a destination key at argument 1 comes first if
+ * has_destination. -1 if the number is none, below 1 or too great: the handler then runs without keys, and must refuse.
+ */
+int command_find_counted_keys(int argc, const struct slice *argv, int count_index,
+    bool has_destination, int *indexes, int max);
 const char *command_group_name(enum command_group group);
 /* Name of key flag bit number `bit`, or NULL. */
 const char *command_key_flag_name(unsigned bit);
@@ -241,6 +296,18 @@ extern const struct command server_commands[];
 extern const struct command transaction_commands[]; /* server/dispatch */
 extern const struct command tier_commands[];
 extern const struct command function_commands[];
+extern const struct command list_commands[];
+extern const struct command set_commands[];
+extern const struct command hash_commands[];
+extern const struct command zset_commands[];
+extern const struct command geo_commands[];
+extern const struct command stream_commands[];
+extern const struct command bitmap_commands[];
+extern const struct command hyperloglog_commands[];
+extern const struct command sort_commands[];
+extern const struct command dump_commands[]; /* DUMP, RESTORE */
+extern const struct command debug_commands[];
+extern const struct command pubsub_commands[];
 
 /* --- shared replies --------------------------------------------------------------------------------------------------- */
 

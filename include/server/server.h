@@ -21,24 +21,24 @@
 #define REDIS_VERSION "7.2.4"
 
 /*        field                  kind            help */
-#define SERVER_METRICS(X)                                                                 \
-    X(connection_count, METRIC_COUNTER, "connections accepted")                           \
-    X(rejected_connection_count, METRIC_COUNTER, "connections refused by maxclients")     \
-    X(client_count, METRIC_GAUGE, "connections open")                                     \
-    X(blocked_count, METRIC_GAUGE,                                                        \
-        "clients that wait: for the disk, for room, for a pause to end")                  \
-    X(command_count, METRIC_COUNTER, "commands processed")                                \
-    X(error_reply_count, METRIC_COUNTER, "error replies")                                 \
-    X(input_bytes, METRIC_COUNTER, "bytes read from clients")                             \
-    X(output_bytes, METRIC_COUNTER, "bytes written to clients")                           \
-    X(query_buffer_bytes, METRIC_GAUGE, "memory of input buffers")                        \
-    X(output_buffer_bytes, METRIC_GAUGE, "memory of output buffers")                      \
-    X(output_limit_count, METRIC_COUNTER, "clients closed by client-output-buffer-limit") \
-    X(query_limit_count, METRIC_COUNTER, "clients closed by client-query-buffer-limit")   \
-    X(evicted_client_count, METRIC_COUNTER, "clients closed by maxmemory-clients")        \
-    X(cold_wait_count, METRIC_COUNTER, "commands that waited for a cold read")            \
-    X(room_wait_count, METRIC_COUNTER, "commands that waited for room")                   \
-    X(turn_count, METRIC_COUNTER, "turns of workers")                                     \
+#define SERVER_METRICS(X)                                                                    \
+    X(connection_count, METRIC_COUNTER, "connections accepted")                              \
+    X(rejected_connection_count, METRIC_COUNTER, "connections refused by maxclients")        \
+    X(client_count, METRIC_GAUGE, "connections open")                                        \
+    X(blocked_count, METRIC_GAUGE, "clients in a blocking command, or held by CLIENT PAUSE") \
+    X(parked_count, METRIC_GAUGE, "clients that wait for the disk, for room, to read")       \
+    X(command_count, METRIC_COUNTER, "commands processed")                                   \
+    X(error_reply_count, METRIC_COUNTER, "error replies")                                    \
+    X(input_bytes, METRIC_COUNTER, "bytes read from clients")                                \
+    X(output_bytes, METRIC_COUNTER, "bytes written to clients")                              \
+    X(query_buffer_bytes, METRIC_GAUGE, "memory of input buffers")                           \
+    X(output_buffer_bytes, METRIC_GAUGE, "memory of output buffers")                         \
+    X(output_limit_count, METRIC_COUNTER, "clients closed by client-output-buffer-limit")    \
+    X(query_limit_count, METRIC_COUNTER, "clients closed by client-query-buffer-limit")      \
+    X(evicted_client_count, METRIC_COUNTER, "clients closed by maxmemory-clients")           \
+    X(cold_wait_count, METRIC_COUNTER, "commands that waited for a cold read")               \
+    X(room_wait_count, METRIC_COUNTER, "commands that waited for room")                      \
+    X(turn_count, METRIC_COUNTER, "turns of workers")                                        \
     X(protocol_error_count, METRIC_COUNTER, "connections closed for protocol errors")
 
 struct server_metrics {
@@ -52,6 +52,10 @@ struct server_error_stat {
     _Atomic uint64_t count;
     _Atomic bool claimed, ready;
 };
+
+/* The letters K and E of notify-keyspace-events, beside the classes. */
+#define SERVER_NOTIFY_KEYSPACE ((uint32_t)1 << 30)
+#define SERVER_NOTIFY_KEYEVENT ((uint32_t)1 << 31)
 
 enum server_pause { SERVER_PAUSE_NONE, SERVER_PAUSE_WRITE, SERVER_PAUSE_ALL };
 enum server_shutdown { SERVER_RUNNING, SERVER_SHUTDOWN_SAVE, SERVER_SHUTDOWN_NOSAVE };
@@ -80,6 +84,12 @@ struct server {
     _Atomic bool password_is_set; /* requirepass is not empty */
     /* Rates of the last seconds, sampled 10 times a second by main's timer (instantaneous_*). */
     _Atomic uint64_t rate_commands, rate_input, rate_output;
+    struct pubsub *pubsub;         /* server/pubsub.h */
+    struct blocking *blocking;     /* private to server/dispatch */
+    _Atomic uint64_t waiter_count; /* clients in blocking commands: private to server/dispatch */
+    _Atomic uint32_t
+        notify_events; /* notify-keyspace-events: bits of enum keyspace_event_class and SERVER_NOTIFY_* */
+    _Atomic uint32_t event_classes; /* what somebody listens to: private to server/dispatch */
     _Atomic bool log_is_unwritable; /* -MISCONF */
     int shutdown_fd;                /* eventfd: written when shutdown_request changes */
 };
@@ -88,6 +98,10 @@ struct server {
 void server_count_error(struct server *server, struct slice code);
 /* CONFIG RESETSTAT: counters of the server itself and errors to zero. */
 void server_metrics_reset(struct server *server);
+/* notify-keyspace-events was set, or a listener of its own kind came or went: what the keyspace tells of. Any thread. */
+void server_events_set(struct server *server, uint32_t notify_events);
+/* The bits of a text that CONFIG SET has accepted. */
+uint32_t server_events_parse(const char *text);
 /* Asks main to stop: the process ends when everything is saved. Any thread. */
 void server_request_shutdown(struct server *server, enum server_shutdown kind);
 

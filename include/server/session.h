@@ -15,6 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct pubsub_client;  /* server/pubsub.h */
+struct pubsub_message; /* the same */
+
 enum session_reply_mode {
     SESSION_REPLY_ON,
     SESSION_REPLY_OFF,
@@ -62,7 +65,8 @@ struct session {
     uint64_t soft_limit_since_ms; /* output over its soft limit since; 0 = not */
     /* Of the command under way, while it is one that looks at connections (CLIENT LIST argv-mem, qbuf). */
     size_t argv_bytes, request_bytes;
-    struct session_io *io_place; /* private to server/dispatch */
+    struct pubsub_client *pubsub; /* its subscriptions; NULL: it never had one (server/pubsub.h) */
+    struct session_io *io_place;  /* private to server/dispatch */
 };
 
 /* --- what commands may do to sessions (server/dispatch implements) --------------------------------------------- */
@@ -96,5 +100,14 @@ void session_gather_destroy(struct session_gather *gather);
 void session_wake(struct worker *worker, struct tier_wait *wait);
 /* Ends another connection of the visiting thread now (CLIENT KILL). */
 void session_kill(struct session *session);
+/* CLIENT UNBLOCK: ends the blocking command of a connection of the visiting thread; false if it is in none. with_error: -UNBLOCKED, else as if its time were over. */
+bool session_unblock(struct session *session, bool with_error);
+/* The number of its worker, from 0. */
+unsigned session_worker_index(const struct session *session);
+/*
+ * Has a message of pubsub_publish() delivered after the command or transaction that runs on this worker. Ownership of the reference
+ * moves.
+ */
+void session_deliver(struct worker *worker, struct pubsub_message *message);
 
 #endif

@@ -49,17 +49,24 @@
         "debug, verbose, notice, warning")                                                      \
     X("maxmemory-policy", memory_policy, OPTION_ENUM, 7, 0, 7, OPTION_RUNTIME,                  \
         "what may be evicted for good when the cold tier is full")                              \
+    X("enable-debug-command", debug_command, OPTION_ENUM, 2, 0, 2, OPTION_STARTUP,              \
+        "who may use DEBUG: no, yes, local (connections of this machine)")                      \
     X("daemonize", daemonize, OPTION_BOOL, 0, 0, 1, OPTION_STARTUP, "run in the background")    \
     X("shutdown-timeout", shutdown_timeout_s, OPTION_INT, 10, 0, INT32_MAX, OPTION_RUNTIME,     \
         "seconds a shutdown may take for its last checkpoint")                                  \
     X("lazyfree-lazy-user-del", lazy_user_del, OPTION_BOOL, 0, 0, 1, OPTION_RUNTIME,            \
         "DEL behaves as UNLINK")                                                                \
+    X("hll-sparse-max-bytes", hll_sparse_size_max, OPTION_BYTES, 3000, 0, INT64_MAX,            \
+        OPTION_RUNTIME, "size up to which HyperLogLogs are sparse")                             \
     X("maxmemory-clients", clients_memory_max, OPTION_BYTES, 0, 0, INT64_MAX,                   \
         OPTION_RUNTIME | OPTION_PERCENT, "memory of all connections' buffers; 0: no limit")
 
 struct server_options {
     SERVER_OPTIONS(OPTION_FIELD)
 };
+/* enable-debug-command. */
+enum server_protected { PROTECTED_NO, PROTECTED_YES, PROTECTED_LOCAL };
+extern const char *const server_protected_names[];
 extern const char *const server_log_level_names[];
 extern const char *const server_memory_policy_names[]; /* noeviction is the last */
 

@@ -153,26 +153,37 @@ static void lock_and_prefetch(struct worker *worker)
     hot_prefetch(hot, batch->keys, batch->key_count);
 }
 
-/* The commands from slot `index` on that belong to the same connection go back; returns the first that doesn't. */
-static size_t put_back(struct worker *worker, size_t index)
+/* Room for more commands before what the backlog holds: they were taken before it. */
+static void backlog_open(struct session_io *io, size_t count)
 {
-    struct batch *batch = worker->batch;
-    struct session_io *io = batch->slots[index].io;
-    size_t end = index;
-    while (end < batch->count && batch->slots[end].io == io)
-        end++;
-    const size_t count = end - index;
     const size_t left = io->backlog_count - io->backlog_position;
     if (io->backlog_capacity < left + count) {
         io->backlog_capacity = left + count;
         io->backlog = mem_realloc(io->backlog, io->backlog_capacity * sizeof(*io->backlog));
     }
-    /* They were taken before what the backlog still holds. */
     memmove(io->backlog + count, io->backlog + io->backlog_position, left * sizeof(*io->backlog));
-    for (size_t i = 0; i < count; i++)
-        io->backlog[i] = batch->slots[index + i].request;
     io->backlog_position = 0;
     io->backlog_count = left + count;
+}
+
+void batch_push_front(struct session_io *io, const struct resp_command *command)
+{
+    backlog_open(io, 1);
+    io->backlog[0] = *command;
+}
+
+/* The commands from slot `index` on that belong to the connection go back; returns the first that doesn't. */
+static size_t put_back(struct worker *worker, struct session_io *io, size_t index)
+{
+    struct batch *batch = worker->batch;
+    size_t end = index;
+    while (end < batch->count && batch->slots[end].io == io)
+        end++;
+    if (end == index)
+        return end;
+    backlog_open(io, end - index);
+    for (size_t i = index; i < end; i++)
+        io->backlog[i - index] = batch->slots[i].request;
     return end;
 }
 
@@ -235,12 +246,15 @@ static void run_slots(struct worker *worker)
             i++;
             continue;
         }
-        if (execute_slot(worker, slot) == OUTCOME_DONE) {
+        const enum outcome outcome = execute_slot(worker, slot);
+        if (likely(outcome == OUTCOME_DONE)) {
+            execute_aftermath(worker);
             i++;
             continue;
         }
         drop_protocol_error(worker, i);
-        const size_t end = put_back(worker, i);
+        const size_t end = put_back(worker, io, outcome == OUTCOME_BLOCKED ? i + 1 : i);
+        execute_aftermath(worker);
         if (io->park == PARK_WAIT && io->pinned_keys != NULL)
             look_ahead(worker, i + 1, end);
         i = end;
@@ -258,13 +272,14 @@ static void finish(struct worker *worker)
         if (i + 1 < batch->count && batch->slots[i + 1].io == io)
             continue;
         io->in_batch = false;
+        blocking_reap(io);
         reply_bytes += io->session.output.pending_size;
         if (io->session.closing) {
             if (!io->is_ready)
                 session_io_close(io);
             continue;
         }
-        if (io->park == PARK_NONE && io->backlog_count == 0)
+        if ((io->park == PARK_NONE || io->park == PARK_BLOCKED) && io->backlog_count == 0)
             session_io_release_input(io);
         session_io_touch(io);
     }
@@ -306,15 +321,29 @@ void batch_run(struct worker *worker)
             tier_turn_unlock(worker->turn);
         share_time(worker, clock_monotonic_ns() - start_ns);
         finish(worker);
+        blocking_settle(worker);
     }
+}
+
+/* Clients that wait by the will of some client are counted apart from those that wait for the server. */
+static void count_parked(const struct session_io *io, enum park park, uint64_t amount)
+{
+    struct server_metrics *metrics = &io->worker->server->metrics;
+    if (park == PARK_BLOCKED || park == PARK_PAUSE)
+        metric_add(metrics, blocked_count, amount);
+    else
+        metric_add(metrics, parked_count, amount);
 }
 
 void batch_park(struct session_io *io, enum park park)
 {
     struct worker *worker = io->worker;
+    if (io->park != PARK_NONE)
+        count_parked(io, io->park, UINT64_MAX);
     io->park = park;
-    metric_add(&worker->server->metrics, blocked_count, 1);
-    if (park == PARK_WAIT)
+    if (park != PARK_NONE)
+        count_parked(io, park, 1);
+    if (park == PARK_NONE || park == PARK_WAIT || park == PARK_BLOCKED)
         return;
     io->park_next = worker->parked;
     worker->parked = io;
@@ -329,10 +358,9 @@ void batch_unpark(struct session_io *io)
 {
     CHECK(io->park != PARK_NONE);
     CHECK(!io->wait_pending);
-    metric_sub(&io->worker->server->metrics, blocked_count, 1);
     if (io->park == PARK_WAIT)
         io->resumed = true;
-    io->park = PARK_NONE;
+    batch_park(io, PARK_NONE);
     if (io->session.closing) {
         execute_unpin(io->worker, io);
         execute_unlock_all(io->worker);

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "server/dispatch.h"
+#include "server/pubsub.h"
 #include "server/session.h"
 
 #include <event2/event.h>
@@ -29,11 +30,15 @@
 /* Why a connection's next command does not run yet. */
 enum park {
     PARK_NONE,
-    PARK_WAIT,   /* for its tier_wait: cold reads, a prepare() */
-    PARK_ROOM,   /* for room: retried every PARK_RETRY_MS */
-    PARK_PAUSE,  /* CLIENT PAUSE: retried as well */
-    PARK_OUTPUT, /* its output must drain first */
+    PARK_WAIT,    /* for its tier_wait: cold reads, a prepare() */
+    PARK_ROOM,    /* for room: retried every PARK_RETRY_MS */
+    PARK_PAUSE,   /* CLIENT PAUSE: retried as well */
+    PARK_OUTPUT,  /* its output must drain first */
+    PARK_BLOCKED, /* in a command that blocks (BLPOP), which is no longer in its input: blocking.c */
 };
+
+struct waiter; /* blocking.c: one connection in a blocking command */
+struct blocking_key;
 
 struct session_list {
     struct session_io *head, *tail;
@@ -61,6 +66,8 @@ struct session_io {
     size_t prepared_count; /* EXEC: queued commands whose prepare() is done */
     void *state;           /* ... and its prepare() has left this */
     const struct command *state_command;
+    struct waiter *waiter;        /* its command blocks, or is run again after that */
+    struct waiter *spent;         /* its command has run again and is over: goes after the batch */
     struct resp_command *backlog; /* parsed, not run: [backlog_position, backlog_count) */
     size_t backlog_position, backlog_count, backlog_capacity;
     uint64_t gate_partitions; /* touched in this turn: replies wait for their LSN under `always` */
@@ -116,6 +123,17 @@ struct worker {
     size_t name_size;
     bool replies_are_long; /* those of the batch before were */
     const struct command *named;
+    /* blocking.c: keys signalled by the command that runs; answers for waiters of other workers, sent when the log has what they tell of */
+    struct blocking_key **signalled;
+    size_t signalled_count, signalled_capacity;
+    struct waiter *answers, **answers_end;
+    struct session_io *stand_in; /* runs commands of waiters of other workers */
+    uint64_t spaces_version;     /* of the keyspace, at the last look */
+    /* deliver.c: published by the command that runs; on their way to other workers */
+    struct pubsub_message **published;
+    size_t published_count, published_capacity;
+    struct delivery *deliveries, **deliveries_end;
+    struct keyspace_listener listener;
     struct session_io *gated;  /* waiting for D */
     struct session_io *parked; /* PARK_ROOM, PARK_PAUSE, PARK_OUTPUT */
     struct session_io *sessions;
@@ -155,10 +173,16 @@ static inline struct session_io *session_io_of(struct session *session)
 void batch_run(struct worker *worker);
 void batch_park(struct session_io *io, enum park park);
 void batch_unpark(struct session_io *io);
+/* Puts a command before all that the connection has sent. */
+void batch_push_front(struct session_io *io, const struct resp_command *command);
 
 /* --- execute.c -------------------------------------------------------------------------------------------------- */
 
-enum outcome { OUTCOME_DONE, OUTCOME_PARKED };
+enum outcome {
+    OUTCOME_DONE,
+    OUTCOME_PARKED,  /* the command stays at the head of the backlog */
+    OUTCOME_BLOCKED, /* the command is the waiter's now */
+};
 /* One command of a connection, through PARSED ... REPLIED. */
 enum outcome execute_slot(struct worker *worker, struct slot *slot);
 /* Hashes the keys of a command line: from the arena, or owned. */
@@ -209,6 +233,73 @@ void execute_unlock_all(struct worker *worker);
 void execute_count_error(struct worker *worker, const struct session *session);
 uint64_t execute_stripes(const struct worker *worker, const struct key *keys, size_t count);
 uint64_t execute_partitions(const struct key *keys, size_t count);
+
+/* Whether the connection's replies are muted (CLIENT REPLY), before and after a command. */
+void execute_set_muting(struct session *session);
+void execute_advance_reply_mode(struct session *session);
+
+/* --- blocking.c ----------------------------------------------------------------------------------------------------- */
+
+struct blocking *blocking_create(void);
+void blocking_destroy(struct blocking *blocking);
+void blocking_worker_init(struct worker *worker);
+void blocking_worker_deinit(struct worker *worker);
+/* Clients that wait; 0 is never out of date for keys whose stripes are held. */
+static inline bool blocking_is_used(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->server->waiter_count, memory_order_relaxed) > 0;
+}
+/*
+ * The handler of this call has set `block`; its stripes are held. True: the connection is parked as BLOCKED. False: it had waited before and
+ * its time is over: replied.
+ */
+bool blocking_block(struct worker *worker, struct session_io *io, struct command_call *call);
+/* The connection's command ran again and did not block. */
+void blocking_finished(struct worker *worker, struct session_io *io);
+/* call->state as the runs before have left it. It stays the waiter's. */
+void *blocking_state(const struct session_io *io);
+/* The memory of a command that ran again, after its batch. */
+void blocking_reap(struct session_io *io);
+/* A key is ready, or has changed. Under its stripe. */
+void blocking_signal(struct worker *worker, const struct keyspace_view *view, const struct key *key,
+    bool only_for_changes);
+/* After a flush or swap, all stripes held: all keys that are waited for may be others now. */
+void blocking_signal_all(struct worker *worker);
+/* Serves waiters of keys that became ready but were not served yet, before others get at them. Stripes held; more may be afterwards. True if there were such keys. */
+bool blocking_serve_before(struct worker *worker, const struct key *keys, size_t count);
+/* Serves the waiters of the signalled keys, until none is ready. Locks what it needs, and leaves it locked. */
+void blocking_serve(struct worker *worker);
+/* No stripe is held: serves what is signalled, and sends the answers. */
+void blocking_settle(struct worker *worker);
+/* CLIENT UNBLOCK; true if the connection waits. Its worker's thread, no stripe held. */
+bool blocking_unblock(struct session_io *io, bool with_error);
+/* The connection is closed. True: it waits no longer and may be freed. False: an answer for it is on its way. */
+bool blocking_cancel(struct session_io *io);
+/* The connection's memory goes while its command was run again. */
+void blocking_abandon(struct session_io *io);
+/* A command that has blocked before: it is not counted or checked again. */
+static inline bool blocking_is_rerun(const struct session_io *io)
+{
+    return io->waiter != NULL;
+}
+
+/* --- deliver.c ------------------------------------------------------------------------------------------------------- */
+
+void deliver_worker_init(struct worker *worker);
+void deliver_worker_deinit(struct worker *worker);
+/* What the command published goes to the subscribers of this worker now, to others with deliver_send(). */
+void deliver_local(struct worker *worker);
+/* No stripe is held. */
+void deliver_send(struct worker *worker);
+
+/* What follows a command or a whole transaction, before the next command of the batch. */
+static inline void execute_aftermath(struct worker *worker)
+{
+    if (unlikely(worker->signalled_count > 0))
+        blocking_serve(worker);
+    if (unlikely(worker->published_count > 0))
+        deliver_local(worker);
+}
 
 /* --- transaction.c ----------------------------------------------------------------------------------------------- */
 

@@ -143,10 +143,12 @@ void execute_handler(struct worker *worker, struct command_call *call)
     const uint64_t errors = reply_error_count(&session->output);
     call->command->handler(call);
     struct command_stats *stats = command_stats_of(call->command);
-    if (worker->server->worker_count == 1)
-        metric_bump(stats, call_count, 1);
-    else
-        metric_add(stats, call_count, 1);
+    if (likely(!call->block)) {
+        if (worker->server->worker_count == 1)
+            metric_bump(stats, call_count, 1);
+        else
+            metric_add(stats, call_count, 1);
+    }
     if (call->view->changes > 0)
         session->io_place->wrote = true;
     if (unlikely(reply_error_count(&session->output) != errors)) {
@@ -193,6 +195,60 @@ static void reply_unknown(struct session *session, const struct slot *slot)
     buf_deinit(&args);
 }
 
+/* A RESP2 connection cannot tell messages from replies. */
+static bool is_only_listening(const struct session *session, const struct command *command)
+{
+    return session->output.protocol == 2 && (command->flags & CMD_IN_SUBSCRIBED) == 0 &&
+           pubsub_client_count(session->pubsub) > 0;
+}
+
+static void reply_only_listening(struct session *session, const struct command *command)
+{
+    char name[80];
+    command_full_name(command, name, sizeof(name));
+    reply_error_format(&session->output,
+        "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+        "are allowed in this context",
+        name);
+}
+
+static bool writes(const struct session *session, const struct command *command, uint32_t flags)
+{
+    if ((command->flags & flags) != 0)
+        return true;
+    if (!session->in_transaction || (command->flags & CMD_IN_MULTI) == 0)
+        return false;
+    for (size_t i = 0; i < session->queued_count; i++) {
+        if ((session->queued[i].command->flags & flags) != 0 && transaction_is_exec(command))
+            return true;
+    }
+    return false;
+}
+
+/* Records that do not fit in RAM move to disk; but a limit that no process can keep to is a wish for no more data. */
+#define MEMORY_LEAST ((int64_t)(64 * KiB))
+
+static bool is_out_of_memory(
+    const struct worker *worker, const struct session *session, const struct command *command)
+{
+    const int64_t memory_max = OPTION_GET(&worker->server->settings->tier, memory_max);
+    return unlikely(memory_max > 0 && memory_max < MEMORY_LEAST) &&
+           writes(session, command, CMD_DENYOOM);
+}
+
+/* EXEC tells why, and the transaction is gone. */
+static void refuse_for_memory(struct worker *worker, struct slot *slot)
+{
+    static const char text[] = "OOM command not allowed when used memory > 'maxmemory'.";
+    struct session *session = &slot->io->session;
+    if (!session->in_transaction || !transaction_is_exec(slot->command)) {
+        reply_error(&session->output, text);
+        return;
+    }
+    reply_error_format(&session->output, "EXECABORT Transaction discarded because of: %s", text);
+    session_discard_transaction(session, worker->server->keyspace);
+}
+
 /* ALLOWED: false if the command was answered with an error, or its connection closed. */
 static bool check_allowed(struct worker *worker, struct slot *slot)
 {
@@ -214,25 +270,16 @@ static bool check_allowed(struct worker *worker, struct slot *slot)
         command_reply_arity(&session->output, command);
     } else if (unlikely(!session->authenticated && (command->flags & CMD_NO_AUTH) == 0)) {
         reply_error(&session->output, "NOAUTH Authentication required.");
+    } else if (unlikely(session->pubsub != NULL) && is_only_listening(session, command)) {
+        reply_only_listening(session, command);
     } else if (unlikely(session->in_transaction && (command->flags & CMD_NO_MULTI) != 0)) {
         reply_error(&session->output, "ERR Command not allowed inside a transaction");
+    } else if (is_out_of_memory(worker, session, command)) {
+        refuse_for_memory(worker, slot);
     } else {
         return true;
     }
     reject(worker, slot);
-    return false;
-}
-
-static bool writes(const struct session *session, const struct command *command, uint32_t flags)
-{
-    if ((command->flags & flags) != 0)
-        return true;
-    if (!session->in_transaction || (command->flags & CMD_IN_MULTI) == 0)
-        return false;
-    for (size_t i = 0; i < session->queued_count; i++) {
-        if ((session->queued[i].command->flags & flags) != 0 && transaction_is_exec(command))
-            return true;
-    }
     return false;
 }
 
@@ -470,6 +517,31 @@ static void lock_keys(struct worker *worker, struct slot *slot, struct command_c
     }
 }
 
+/* A command that may block does not take what others wait for longer. */
+static void prepare_blocking(struct worker *worker, struct slot *slot, struct command_call *call)
+{
+    call->may_block = true;
+    call->resumed = blocking_is_rerun(slot->io);
+    if (call->resumed)
+        call->state = blocking_state(slot->io);
+    if (!blocking_is_used(worker) || call->resumed)
+        return;
+    lock_keys(worker, slot, call);
+    if (blocking_serve_before(worker, call->keys, call->key_count)) {
+        const struct command_call before = *call;
+        execute_init_call(worker, &slot->io->session, slot->command, call);
+        fill_call(slot, call);
+        call->may_block = before.may_block;
+    }
+}
+
+static enum outcome block(struct worker *worker, struct session_io *io, struct command_call *call)
+{
+    const bool parked = blocking_block(worker, io, call);
+    execute_unpin(worker, io);
+    return parked ? OUTCOME_BLOCKED : OUTCOME_DONE;
+}
+
 static enum outcome run(struct worker *worker, struct slot *slot)
 {
     struct session_io *io = slot->io;
@@ -480,21 +552,37 @@ static enum outcome run(struct worker *worker, struct slot *slot)
     enum outcome outcome = OUTCOME_DONE;
     if (unlikely(command->prepare != NULL) && !prepare(worker, slot, &call, &outcome))
         return outcome;
+    if (unlikely((command->flags & CMD_BLOCKING) != 0))
+        prepare_blocking(worker, slot, &call);
     lock_keys(worker, slot, &call);
     if (call.key_count > 0 && (command->flags & CMD_NO_GATHER) == 0) {
         const enum status status = gather_slot(worker, slot);
         if (status == ST_PENDING)
             return OUTCOME_PARKED;
         if (unlikely(status != ST_OK)) {
+            if (blocking_is_rerun(io))
+                blocking_finished(worker, io);
             execute_count_error(worker, &io->session);
             execute_unpin(worker, io);
             return OUTCOME_DONE;
         }
     }
     execute_handler(worker, &call);
-    io->gate_partitions |= call.key_count > 0 ? execute_partitions(slot->keys, call.key_count)
-                           : (command->flags & (CMD_ALL_STRIPES | CMD_READONLY)) != 0 ? UINT64_MAX
-                                                                                      : 0;
+    if (unlikely(call.block))
+        return block(worker, io, &call);
+    if (unlikely(blocking_is_rerun(io)))
+        blocking_finished(worker, io);
+    else if (unlikely(call.state != NULL && command->prepare == NULL))
+        command->state_destroy(call.state);
+    /* With keys (SORT) all stripes are only read. */
+    if (unlikely(
+            (command->flags & (CMD_ALL_STRIPES | CMD_WRITE)) == (CMD_ALL_STRIPES | CMD_WRITE)) &&
+        call.key_count == 0)
+        blocking_signal_all(worker);
+    if (call.key_count > 0 && (command->flags & CMD_ALL_STRIPES) == 0)
+        io->gate_partitions |= execute_partitions(slot->keys, call.key_count);
+    else if ((command->flags & (CMD_ALL_STRIPES | CMD_READONLY)) != 0)
+        io->gate_partitions = UINT64_MAX;
     if (call.key_count > 0 && (command->flags & CMD_WRITE) != 0)
         note_writes(worker, slot);
     execute_unpin(worker, io);
@@ -506,7 +594,7 @@ static enum outcome run(struct worker *worker, struct slot *slot)
 }
 
 /* CLIENT REPLY OFF and SKIP: what the command may say. */
-static void set_muting(struct session *session)
+void execute_set_muting(struct session *session)
 {
     if (likely(session->reply_mode == SESSION_REPLY_ON))
         session->output.muted = false;
@@ -514,7 +602,7 @@ static void set_muting(struct session *session)
         session->output.muted = session->reply_mode != SESSION_REPLY_SKIP_NEXT;
 }
 
-static void advance_reply_mode(struct session *session)
+void execute_advance_reply_mode(struct session *session)
 {
     if (session->reply_mode == SESSION_REPLY_SKIP)
         session->reply_mode = SESSION_REPLY_ON;
@@ -531,7 +619,22 @@ static void settle_refused(struct worker *worker, struct slot *slot)
     if (io->state != NULL)
         io->state_command->state_destroy(io->state);
     io->state = NULL;
-    advance_reply_mode(&io->session);
+    execute_advance_reply_mode(&io->session);
+}
+
+/* The client was let in when it began to wait. */
+static enum outcome execute_rerun(struct worker *worker, struct slot *slot)
+{
+    enum outcome outcome = OUTCOME_DONE;
+    if (check_writable(worker, slot, &outcome)) {
+        outcome = run(worker, slot);
+    } else if (outcome == OUTCOME_DONE) {
+        execute_unpin(worker, slot->io);
+        blocking_finished(worker, slot->io);
+    }
+    if (outcome == OUTCOME_DONE)
+        execute_advance_reply_mode(&slot->io->session);
+    return outcome;
 }
 
 enum outcome execute_slot(struct worker *worker, struct slot *slot)
@@ -548,7 +651,9 @@ enum outcome execute_slot(struct worker *worker, struct slot *slot)
         batch_park(io, PARK_OUTPUT);
         return OUTCOME_PARKED;
     }
-    set_muting(session);
+    execute_set_muting(session);
+    if (unlikely(blocking_is_rerun(io)))
+        return execute_rerun(worker, slot);
     if (!check_allowed(worker, slot)) {
         settle_refused(worker, slot);
         return OUTCOME_DONE;
@@ -582,6 +687,6 @@ enum outcome execute_slot(struct worker *worker, struct slot *slot)
         outcome = run(worker, slot);
     }
     if (outcome == OUTCOME_DONE)
-        advance_reply_mode(session);
+        execute_advance_reply_mode(session);
     return outcome;
 }

@@ -14,6 +14,16 @@ void session_kill(struct session *session)
     session_io_close(session_io_of(session));
 }
 
+bool session_unblock(struct session *session, bool with_error)
+{
+    return blocking_unblock(session_io_of(session), with_error);
+}
+
+unsigned session_worker_index(const struct session *session)
+{
+    return session->io_place->worker->index;
+}
+
 void session_wake(struct worker *worker, struct tier_wait *wait)
 {
     mailbox_send(&worker->mailbox, &wait->task.message);
@@ -21,14 +31,15 @@ void session_wake(struct worker *worker, struct tier_wait *wait)
 
 enum client_class session_class(const struct session *session)
 {
-    (void)session;
-    return CLIENT_CLASS_NORMAL;
+    return pubsub_client_count(session->pubsub) > 0 ? CLIENT_CLASS_PUBSUB : CLIENT_CLASS_NORMAL;
 }
 
 void session_reset(struct session *session, struct server *server)
 {
     session_discard_transaction(session, server->keyspace);
     session->database = 0;
+    pubsub_client_destroy(server->pubsub, session->pubsub);
+    session->pubsub = NULL;
     session->no_touch = false;
     session->no_evict = false;
     session->reply_mode = SESSION_REPLY_ON;
@@ -43,9 +54,10 @@ static void append_flags(const struct session *session, struct buf *out)
 {
     const size_t before = out->size;
     const struct session_io *io = session->io_place;
-    /* Who asks waits for the answer, but for nothing else. */
-    if (io->park != PARK_NONE && session->request_bytes == 0)
+    if (io->park == PARK_BLOCKED || io->park == PARK_PAUSE)
         buf_append_byte(out, 'b');
+    if (session_class(session) == CLIENT_CLASS_PUBSUB)
+        buf_append_byte(out, 'P');
     if (session->in_transaction)
         buf_append_byte(out, 'x');
     if (atomic_load_explicit(&session->watcher.touched, memory_order_relaxed))
@@ -78,10 +90,13 @@ void session_describe(const struct session *session, uint64_t now_ms, struct buf
         session->name != NULL ? session->name : "", age_s, idle_s);
     append_flags(session, out);
     buf_append_format(out,
-        " db=%u sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu "
+        " db=%u sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu "
         "rbs=16384 rbp=0 obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default redir=-1 "
         "resp=%d lib-name=%s lib-ver=%s",
-        session->database, session->in_transaction ? (int)session->queued_count : -1, pending,
+        session->database, pubsub_client_count_of(session->pubsub, PUBSUB_CHANNEL),
+        pubsub_client_count_of(session->pubsub, PUBSUB_PATTERN),
+        pubsub_client_count_of(session->pubsub, PUBSUB_SHARD),
+        session->in_transaction ? (int)session->queued_count : -1, pending,
         memory > pending ? memory - pending : 0, session->argv_bytes, session->queued_bytes,
         session->output.pending_size, session->output.memory_size,
         memory + session->output.memory_size + session->queued_bytes + sizeof(*io),

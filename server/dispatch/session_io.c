@@ -180,6 +180,8 @@ static void session_io_free(struct session_io *io)
     if (io->next != NULL)
         io->next->previous = io->previous;
     session_discard_transaction(session, worker->server->keyspace);
+    blocking_abandon(io);
+    pubsub_client_destroy(worker->server->pubsub, session->pubsub);
     if (io->state != NULL)
         io->state_command->state_destroy(io->state);
     resp_input_destroy(session->input);
@@ -205,6 +207,8 @@ void session_io_close(struct session_io *io)
         metric_sub(&io->worker->server->metrics, client_count, 1);
     }
     session->closing = true;
+    if (io->park == PARK_BLOCKED && !blocking_cancel(io))
+        return; /* comes again with the answer that is on its way */
     if (io->park != PARK_NONE || io->in_batch)
         return; /* comes again when that has ended: batch_unpark(), finish() */
     session_io_free(io);
@@ -214,6 +218,8 @@ void session_io_close(struct session_io *io)
 static bool has_enough(const struct session_io *io)
 {
     const struct resp_input *input = io->session.input;
+    if (io->park == PARK_BLOCKED)
+        return false;
     if (io->park != PARK_NONE && resp_input_pending(input) > READ_PENDING_MAX)
         return true;
     return (io->park != PARK_NONE || io->is_ready || io->backlog_count > 0) &&
@@ -266,8 +272,12 @@ void session_io_touch(struct session_io *io)
  */
 static void end_of_input(struct session_io *io)
 {
-    const bool waits =
-        io->park == PARK_WAIT || io->park == PARK_ROOM || io->is_ready || io->is_gated;
+    /* Gone clients take nothing, and nothing behind a blocking command is run; but what one is getting just now it may still read. */
+    const bool was_blocked = io->park == PARK_BLOCKED;
+    if (was_blocked && blocking_cancel(io))
+        io->session.close_after_reply = true;
+    const bool waits = io->park == PARK_WAIT || io->park == PARK_ROOM || io->is_gated ||
+                       (io->is_ready && !was_blocked) || (was_blocked && io->park != PARK_NONE);
     if (!waits && (io->park != PARK_NONE || io->session.output.pending_size == 0)) {
         session_io_close(io);
         return;
@@ -281,6 +291,19 @@ static bool is_over(const struct session_io *io)
     if (io->session.close_after_reply)
         return true;
     return io->half_closed && io->park == PARK_NONE && !io->is_ready && io->backlog_count == 0;
+}
+
+/* What a client sends behind a blocking command is kept for it, up to client-query-buffer-limit. */
+static void limit_query(struct session_io *io)
+{
+    struct server *server = io->worker->server;
+    const int64_t limit = OPTION_GET(&server->settings->server, query_buffer_max);
+    if (resp_input_pending(io->session.input) <= (size_t)limit)
+        return;
+    metric_add(&server->metrics, query_limit_count, 1);
+    log_warn("dispatch: closing client that reached max query buffer length id=%lu addr=%s",
+        io->session.id, io->session.peer_address);
+    session_io_close(io);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *context)
@@ -305,7 +328,9 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     resp_input_received(session->input, (size_t)size);
     if (io->park == PARK_NONE)
         session_io_ready(io);
-    if (has_enough(io))
+    if (io->park == PARK_BLOCKED)
+        limit_query(io); /* reading goes on: it shows whether the client is still there */
+    else if (has_enough(io))
         set_reading(io, false);
 }
 
@@ -505,6 +530,7 @@ void session_io_tick(struct worker *worker)
         next = io->next;
         struct session *session = &io->session;
         const bool idle = timeout_ms > 0 && io->park == PARK_NONE &&
+                          session_class(session) != CLIENT_CLASS_PUBSUB &&
                           worker->now_ms > session->active_ms + timeout_ms;
         if (session->fd >= 0 && (idle || output_limit_exceeded(io))) {
             session_io_close(io);

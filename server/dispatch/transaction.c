@@ -242,6 +242,8 @@ static void run_queue(
             io->gate_partitions = UINT64_MAX;
     }
     keyspace_group_end(view);
+    if (all->stripes == hot_stripes_all(worker->view.hot))
+        blocking_signal_all(worker);
     io->gate_partitions |= all->count > 0 ? execute_partitions(all->keys, all->count) : 0;
     if (all->stripes == hot_stripes_all(worker->view.hot))
         io->gate_partitions = UINT64_MAX;

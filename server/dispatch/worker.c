@@ -61,7 +61,6 @@ static void on_park_retry(evutil_socket_t fd, short what, void *context)
         io->park_next = NULL;
         if (!io->session.closing && io->park == PARK_OUTPUT &&
             io->session.output.pending_size > OUTPUT_STALL_SIZE / 2) {
-            metric_sub(&worker->server->metrics, blocked_count, 1);
             batch_park(io, PARK_OUTPUT);
         } else {
             batch_unpark(io);
@@ -141,6 +140,7 @@ static void worker_main(void *context)
         worker->now_ms = clock_wall_ms();
         worker->view.now_ms = worker->now_ms;
         batch_run(worker);
+        blocking_settle(worker);
         tier_make_room(worker->turn);
         session_io_flush_all(worker);
         worker_metric_add(worker, turn_count, 1);
@@ -166,6 +166,9 @@ static struct worker *worker_create(struct server *server, unsigned index)
         .turn = worker->turn,
         .on_read = execute_note_read,
         .on_read_context = worker};
+    worker->view.listener = &worker->listener;
+    blocking_worker_init(worker);
+    deliver_worker_init(worker);
     worker->durable_task.run = on_durable;
     worker->stop_task.run = on_stop;
 
@@ -191,6 +194,8 @@ static void worker_close(struct worker *worker)
     event_del(&worker->tick_event);
     event_del(&worker->park_event);
     event_base_free(worker->base);
+    deliver_worker_deinit(worker);
+    blocking_worker_deinit(worker);
     tier_turn_destroy(worker->turn);
     resp_pool_destroy(worker->pool);
     mem_free(worker->batch);
@@ -213,6 +218,11 @@ static void worker_destroy(struct worker *worker)
 void workers_create(struct server *server)
 {
     struct worker **workers = mem_alloc_zero(server->worker_count * sizeof(*workers));
+    server->blocking = blocking_create();
+    server->pubsub = pubsub_create(server->worker_count);
+    char *events = settings_text(server->settings, "notify-keyspace-events");
+    server_events_set(server, server_events_parse(events));
+    mem_free(events);
     for (unsigned i = 0; i < server->worker_count; i++)
         workers[i] = worker_create(server, i);
     server->workers = workers;
@@ -250,4 +260,8 @@ void workers_destroy(struct server *server)
         worker_destroy(server->workers[i]);
     mem_free(server->workers);
     server->workers = NULL;
+    blocking_destroy(server->blocking);
+    pubsub_destroy(server->pubsub);
+    server->blocking = NULL;
+    server->pubsub = NULL;
 }
