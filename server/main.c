@@ -13,6 +13,11 @@
 #include "server/dispatch.h"
 #include "server/net.h"
 #include "server/server.h"
+#include "storage/dict.h"
+#include "storage/list.h"
+#include "storage/set.h"
+#include "storage/stream.h"
+#include "storage/zset.h"
 
 #include <event2/event.h>
 
@@ -152,6 +157,8 @@ static enum status on_change(
         return rebind(server, "Unable to listen on this port", error);
     else if (strcmp(name, "bind") == 0)
         return rebind(server, "Failed to bind to specified addresses", error);
+    else if (strcmp(name, "notify-keyspace-events") == 0)
+        server_events_set(server, server_events_parse(value));
     return ST_OK;
 }
 
@@ -287,6 +294,18 @@ static void register_commands(void)
     command_register(server_commands);
     command_register(tier_commands);
     command_register(function_commands);
+    command_register(pubsub_commands);
+    command_register(dump_commands);
+    command_register(debug_commands);
+    command_register(hash_commands);
+    command_register(list_commands);
+    command_register(set_commands);
+    command_register(zset_commands);
+    command_register(geo_commands);
+    command_register(bitmap_commands);
+    command_register(sort_commands);
+    command_register(hyperloglog_commands);
+    command_register(stream_commands);
 }
 
 static enum status open_store(struct process *process, struct error *error)
@@ -399,6 +418,7 @@ static enum status set_up(struct process *process, struct error *error)
     if (status != ST_OK)
         return status;
     open_prefetch(server);
+    value_reclaimer_start();
     workers_create(server);
     add_main_events(process);
     return ST_OK;
@@ -410,6 +430,7 @@ static void take_down(struct process *process, bool save)
     net_close(process->net);
     workers_stop(server);
     prefetch_destroy(server->prefetch);
+    value_reclaimer_stop();
     tier_close(server->tier, save);
     workers_destroy(server);
     keyspace_destroy(server->keyspace);
@@ -446,6 +467,11 @@ static void set_up_process(void)
     signal(SIGHUP, SIG_IGN);
     mem_setup();
     hash_setup();
+    dict_setup();
+    list_setup();
+    set_setup();
+    zset_setup();
+    stream_setup();
 }
 
 /* File faults for tests of the whole server: see base/file.h. */

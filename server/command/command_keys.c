@@ -26,6 +26,28 @@ int command_key_indexes(
     return count;
 }
 
+int command_find_counted_keys(int argc, const struct slice *argv, int count_index,
+    bool has_destination, int *indexes, int max)
+{
+    int64_t number = 0;
+    if (count_index >= argc || !slice_to_int64(argv[count_index], &number))
+        return -1;
+    if (number < 1 || number > argc - count_index - 1)
+        return -1;
+    int count = 0;
+    if (has_destination) {
+        if (count < max)
+            indexes[count] = 1;
+        count++;
+    }
+    for (int i = 1; i <= (int)number; i++) {
+        if (count < max)
+            indexes[count] = count_index + i;
+        count++;
+    }
+    return count;
+}
+
 bool command_int64(struct command_call *call, int index, int64_t *value, const char *error_text)
 {
     if (slice_to_int64(call->argv[index], value))

@@ -12,11 +12,20 @@ static const char *const group_names[] = {
     [COMMAND_GROUP_TRANSACTIONS] = "transactions",
     [COMMAND_GROUP_SCRIPTING] = "scripting",
     [COMMAND_GROUP_TIER] = "tier",
+    [COMMAND_GROUP_LIST] = "list",
+    [COMMAND_GROUP_SET] = "set",
+    [COMMAND_GROUP_SORTED_SET] = "sorted-set",
+    [COMMAND_GROUP_HASH] = "hash",
+    [COMMAND_GROUP_STREAM] = "stream",
+    [COMMAND_GROUP_BITMAP] = "bitmap",
+    [COMMAND_GROUP_HYPERLOGLOG] = "hyperloglog",
+    [COMMAND_GROUP_GEO] = "geo",
+    [COMMAND_GROUP_PUBSUB] = "pubsub",
 };
 
 static const char *const flag_names[] = {"write", "readonly", "denyoom", "admin", "pubsub",
     "noscript", "blocking", "loading", "stale", "fast", "no_auth", "no_multi", "movablekeys",
-    "allow_busy", "no_mandatory_keys", "no_async_loading", "skip_slowlog"};
+    "allow_busy", "no_mandatory_keys", "no_async_loading", "skip_slowlog", "asking"};
 
 static const char *const key_flag_names[] = {"RO", "RW", "OW", "RM", "access", "update", "insert",
     "delete", "not_key", "incomplete", "variable_flags"};

@@ -444,6 +444,65 @@ static void cmd_kill(struct command_call *call)
         session_close_after_reply(call->session);
 }
 
+/* --- UNBLOCK ---------------------------------------------------------------------------------------------------------- */
+
+struct client_unblock {
+    struct session_gather *gather;
+    uint64_t id;
+    bool with_error;
+    bool unblocked;
+};
+
+static void unblock_destroy(void *state)
+{
+    struct client_unblock *unblock = state;
+    session_gather_destroy(unblock->gather);
+    mem_free(unblock);
+}
+
+static void unblock_visit(void *context, struct session *session)
+{
+    struct client_unblock *unblock = context;
+    if (session->id == unblock->id)
+        unblock->unblocked = session_unblock(session, unblock->with_error);
+}
+
+static enum status prepare_unblock(struct command_call *call, struct tier_wait *wait)
+{
+    if (call->state != NULL)
+        return ST_OK;
+    bool with_error = false;
+    int64_t id = 0;
+    if (call->argc == 4) {
+        with_error = slice_equal_nocase(call->argv[3], "error");
+        if (!with_error && !slice_equal_nocase(call->argv[3], "timeout")) {
+            reply_error(call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+            return ST_INVALID;
+        }
+    } else if (call->argc > 4) {
+        const struct slice word = call->argv[1];
+        reply_error_format(call->reply,
+            "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLIENT HELP.",
+            (int)(word.size > 128 ? 128 : word.size), word.data);
+        return ST_INVALID;
+    }
+    if (!command_int64(call, 2, &id, NULL))
+        return ST_INVALID;
+    struct client_unblock *unblock = mem_alloc_zero(sizeof(*unblock));
+    unblock->id = (uint64_t)id;
+    unblock->with_error = with_error;
+    call->state = unblock;
+    unblock->gather =
+        session_gather_start(call->server, call->worker, wait, unblock_visit, unblock);
+    return ST_PENDING;
+}
+
+static void cmd_unblock(struct command_call *call)
+{
+    const struct client_unblock *unblock = call->state;
+    reply_integer(call->reply, unblock->unblocked ? 1 : 0);
+}
+
 static void cmd_help(struct command_call *call)
 {
     static const char *const lines[] = {
@@ -471,6 +530,8 @@ static void cmd_help(struct command_call *call)
         "    Set client meta attr. Options are: LIB-NAME, LIB-VER.",
         "SETNAME <name>",
         "    Assign the name <name> to the current connection.",
+        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+        "    Unblock the specified blocked client.",
         "UNPAUSE",
         "    Stop the current client pause, resuming traffic.",
     };
@@ -505,6 +566,9 @@ const struct command client_subcommands[] = {
         "Suspends commands processing.")},
     {CLIENT_ROW("unpause", cmd_unpause, 2, CMD_ADMIN | CMD_SKIP_PAUSE, ACL_ADMIN | ACL_DANGEROUS,
         "6.2.0", "Resumes processing commands from paused clients.")},
+    {CLIENT_ROW("unblock", cmd_unblock, -3, CMD_ADMIN, ACL_ADMIN | ACL_DANGEROUS, "5.0.0",
+         "Unblocks a client blocked by a blocking command from a different connection."),
+        .prepare = prepare_unblock, .state_destroy = unblock_destroy},
     {CLIENT_ROW("no-evict", cmd_no_evict, 3, CMD_ADMIN, ACL_ADMIN | ACL_DANGEROUS, "7.0.0",
         "Sets the client eviction mode of the connection.")},
     {CLIENT_ROW("no-touch", cmd_no_touch, 3, 0, 0, "7.2.0",

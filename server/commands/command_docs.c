@@ -81,8 +81,79 @@ static void reply_key_spec(struct resp_output *reply, uint16_t flags, int first,
     reply_integer(reply, 0);
 }
 
+static void reply_spec_begin(struct resp_output *reply, const struct command_key_spec *spec)
+{
+    reply_bulk_text(reply, "begin_search");
+    reply_map(reply, 2);
+    reply_bulk_text(reply, "type");
+    reply_bulk_text(reply, spec->start == 0        ? "unknown"
+                           : spec->keyword != NULL ? "keyword"
+                                                   : "index");
+    reply_bulk_text(reply, "spec");
+    if (spec->start == 0) {
+        reply_map(reply, 0);
+    } else if (spec->keyword != NULL) {
+        reply_map(reply, 2);
+        reply_bulk_text(reply, "keyword");
+        reply_bulk_text(reply, spec->keyword);
+        reply_bulk_text(reply, "startfrom");
+        reply_integer(reply, spec->start);
+    } else {
+        reply_map(reply, 1);
+        reply_bulk_text(reply, "index");
+        reply_integer(reply, spec->start);
+    }
+}
+
+static void reply_spec_find(struct resp_output *reply, const struct command_key_spec *spec)
+{
+    static const char *const types[] = {
+        [KEY_FIND_RANGE] = "range", [KEY_FIND_COUNTED] = "keynum", [KEY_FIND_UNKNOWN] = "unknown"};
+    reply_bulk_text(reply, "find_keys");
+    reply_map(reply, 2);
+    reply_bulk_text(reply, "type");
+    reply_bulk_text(reply, types[spec->find]);
+    reply_bulk_text(reply, "spec");
+    if (spec->find == KEY_FIND_UNKNOWN) {
+        reply_map(reply, 0);
+        return;
+    }
+    const bool is_counted = spec->find == KEY_FIND_COUNTED;
+    reply_map(reply, 3);
+    reply_bulk_text(reply, is_counted ? "keynumidx" : "lastkey");
+    reply_integer(reply, is_counted ? 0 : spec->last);
+    reply_bulk_text(reply, is_counted ? "firstkey" : "keystep");
+    reply_integer(reply, is_counted ? 1 : spec->step);
+    reply_bulk_text(reply, is_counted ? "keystep" : "limit");
+    reply_integer(reply, is_counted ? 1 : spec->limit);
+}
+
+static void reply_special_key_specs(struct resp_output *reply, const struct command_key_spec *specs)
+{
+    size_t count = 0;
+    while (specs[count].flags != 0)
+        count++;
+    reply_set(reply, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct command_key_spec *spec = &specs[i];
+        reply_map(reply, spec->notes != NULL ? 4 : 3);
+        if (spec->notes != NULL) {
+            reply_bulk_text(reply, "notes");
+            reply_bulk_text(reply, spec->notes);
+        }
+        reply_bulk_text(reply, "flags");
+        reply_bits(reply, spec->flags, command_key_flag_name, "");
+        reply_spec_begin(reply, spec);
+        reply_spec_find(reply, spec);
+    }
+}
+
 static void reply_key_specs(struct resp_output *reply, const struct command *command)
 {
+    if (command->key_specs != NULL) {
+        reply_special_key_specs(reply, command->key_specs);
+        return;
+    }
     const struct command_keys *keys = &command->keys;
     if (keys->first == 0) {
         reply_set(reply, 0);
@@ -305,6 +376,25 @@ static int drop_repeated(int *indexes, int count)
     return kept;
 }
 
+/* The flags of the spec that tells of the key at this argument. */
+static uint16_t flags_of_key(
+    const struct command *command, int argc, const struct slice *argv, int argument, bool is_last)
+{
+    const struct command_key_spec *spec = command->key_specs;
+    if (spec == NULL)
+        return key_flags(command, is_last && command->key_flags[1] != 0);
+    for (; spec[1].flags != 0; spec++) {
+        if (spec->keyword != NULL) {
+            if (argument > 1 && argument < argc &&
+                slice_equal_nocase(argv[argument - 1], spec->keyword))
+                break;
+        } else if (spec->find == KEY_FIND_RANGE && argument == spec->start) {
+            break;
+        }
+    }
+    return spec->flags;
+}
+
 static void reply_keys(struct command_call *call, bool with_flags)
 {
     const int argc = call->argc - 2;
@@ -331,12 +421,13 @@ static void reply_keys(struct command_call *call, bool with_flags)
         const int kept = drop_repeated(indexes, count);
         reply_array(call->reply, (size_t)kept);
         for (int i = 0; i < kept; i++) {
-            const bool is_second = command->key_flags[1] != 0 && i == kept - 1;
             if (with_flags)
                 reply_array(call->reply, 2);
             reply_bulk(call->reply, argv[indexes[i]]);
             if (with_flags)
-                reply_bits(call->reply, key_flags(command, is_second), command_key_flag_name, "");
+                reply_bits(call->reply,
+                    flags_of_key(command, argc, argv, indexes[i], i == kept - 1),
+                    command_key_flag_name, "");
         }
     }
     mem_free(indexes);

@@ -42,6 +42,8 @@ MUST_USE bool commands_parse_time(
 /* As above, for SET and GETEX: the number must be positive. */
 MUST_USE bool commands_parse_expiry(
     struct command_call *call, int argument, enum commands_time kind, uint64_t *expire_ms);
+/* The timeout of a blocking command: seconds, fractions too, to ms; 0: for ever (list_block.c). False: an error was replied. */
+MUST_USE bool commands_parse_timeout(struct command_call *call, int argument, int64_t *timeout_ms);
 /* An int, as a database number: errors as Redis's. */
 MUST_USE bool commands_parse_int(struct command_call *call, int argument, int *value);
 /* Seconds since the record was used, as far as this process knows: at most since its start. */

@@ -118,7 +118,7 @@ int64_t commands_idle_s(const struct command_call *call, const struct hot_record
 {
     const uint64_t now_s = call->view->now_ms / 1000;
     uint64_t access_s = hot_record_access_s(record);
-    if (access_s < call->server->started_unix_s)
+    if (access_s == 0) /* not since the start */
         access_s = call->server->started_unix_s;
     return access_s < now_s ? (int64_t)(now_s - access_s) : 0;
 }

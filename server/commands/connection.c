@@ -19,10 +19,15 @@ static void cmd_ping(struct command_call *call)
         command_reply_arity(call->reply, call->command);
         return;
     }
-    if (call->argc == 2)
+    if (call->reply->protocol == 2 && session_class(call->session) == CLIENT_CLASS_PUBSUB) {
+        reply_array(call->reply, 2);
+        reply_bulk_text(call->reply, "pong");
+        reply_bulk(call->reply, call->argc == 2 ? call->argv[1] : SLICE_LITERAL(""));
+    } else if (call->argc == 2) {
         reply_bulk(call->reply, call->argv[1]);
-    else
+    } else {
         reply_simple(call->reply, "PONG");
+    }
 }
 
 static void cmd_echo(struct command_call *call)
@@ -180,7 +185,7 @@ const struct command connection_commands[] = {
     {.name = "ping",
         .handler = cmd_ping,
         .arity = -1,
-        .flags = CMD_FAST,
+        .flags = CMD_FAST | CMD_IN_SUBSCRIBED,
         .tips = "request_policy:all_shards response_policy:all_succeeded",
         .group = COMMAND_GROUP_CONNECTION,
         .acl = ACL_FAST | ACL_CONNECTION,
@@ -227,7 +232,7 @@ const struct command connection_commands[] = {
         .handler = cmd_quit,
         .arity = -1,
         .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY |
-                 CMD_IN_MULTI | CMD_SKIP_PAUSE,
+                 CMD_IN_MULTI | CMD_SKIP_PAUSE | CMD_IN_SUBSCRIBED,
         .group = COMMAND_GROUP_CONNECTION,
         .acl = ACL_FAST | ACL_CONNECTION,
         .since = "1.0.0",
@@ -237,7 +242,7 @@ const struct command connection_commands[] = {
         .handler = cmd_reset,
         .arity = 1,
         .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY |
-                 CMD_IN_MULTI,
+                 CMD_IN_MULTI | CMD_IN_SUBSCRIBED,
         .group = COMMAND_GROUP_CONNECTION,
         .acl = ACL_FAST | ACL_CONNECTION,
         .since = "6.2.0",

@@ -21,6 +21,8 @@ static uint64_t find_expiry(struct command_call *call, int64_t *otherwise)
 {
     const struct hot_record *record = keyspace_find(call->view, &call->keys[0], KEYSPACE_PEEK);
     *otherwise = record == NULL ? TTL_ABSENT : TTL_NONE;
+    if (record == NULL)
+        keyspace_notify(call->view, EVENT_KEY_MISS, "keymiss", &call->keys[0]);
     return record == NULL ? 0 : hot_record_expire_ms(record);
 }
 
@@ -138,9 +140,11 @@ static void set_expiry(struct command_call *call, enum commands_time kind)
     if (when_ms <= (view->replay ? 0 : (int64_t)view->now_ms)) {
         keyspace_delete(view, key, record);
         commands_log_delete(call, key);
+        keyspace_notify(view, EVENT_GENERIC, "del", key);
     } else {
         (void)keyspace_expire(view, key, record, (uint64_t)when_ms);
         commands_log_expiry(call, key, (uint64_t)when_ms);
+        keyspace_notify(view, EVENT_GENERIC, "expire", key);
     }
     reply_integer(call->reply, 1);
 }
@@ -174,5 +178,6 @@ void cmd_persist(struct command_call *call)
     }
     (void)keyspace_expire(call->view, &call->keys[0], record, 0);
     commands_log_as_received(call);
+    keyspace_notify(call->view, EVENT_GENERIC, "persist", &call->keys[0]);
     reply_integer(call->reply, 1);
 }

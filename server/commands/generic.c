@@ -11,8 +11,10 @@ void cmd_del(struct command_call *call)
 {
     int64_t deleted = 0;
     for (size_t i = 0; i < call->key_count; i++) {
-        if (commands_delete(call->view, &call->keys[i]))
+        if (commands_delete(call->view, &call->keys[i])) {
+            keyspace_notify(call->view, EVENT_GENERIC, "del", &call->keys[i]);
             deleted++;
+        }
     }
     if (deleted > 0)
         commands_log_as_received(call);
@@ -25,6 +27,8 @@ static void reply_present(struct command_call *call, enum keyspace_access access
     for (size_t i = 0; i < call->key_count; i++) {
         if (keyspace_find(call->view, &call->keys[i], access) != NULL)
             present++;
+        else if (access == KEYSPACE_PEEK)
+            keyspace_notify(call->view, EVENT_KEY_MISS, "keymiss", &call->keys[i]);
     }
     reply_integer(call->reply, present);
 }
@@ -43,6 +47,7 @@ void cmd_type(struct command_call *call)
 {
     const struct hot_record *record = keyspace_find(call->view, &call->keys[0], KEYSPACE_PEEK);
     if (record == NULL) {
+        keyspace_notify(call->view, EVENT_KEY_MISS, "keymiss", &call->keys[0]);
         reply_simple(call->reply, "none");
         return;
     }
@@ -59,18 +64,37 @@ enum tier_need transfer_need(int argc, const struct slice *argv, size_t index)
     return index == 0 ? TIER_NEED_VALUE : TIER_NEED_HEADER;
 }
 
-/* Gives keys[1] the value and expiry of keys[0], whose record is `source`; it stays or goes. */
-static void transfer(struct command_call *call, struct hot_record *source, bool source_stays)
+/* What is told of a transfer. from NULL: the source stays. */
+struct transfer_events {
+    const char *from, *to;
+};
+
+/* A list, sorted set or stream, for which somebody may wait. */
+static bool can_be_waited_for(enum value_type type)
+{
+    return type == VALUE_LIST || type == VALUE_ZSET || type == VALUE_STREAM;
+}
+
+/* Gives keys[1] the value and expiry of keys[0], whose record is `source`. Collections share their nodes until one of them changes. */
+static void transfer(
+    struct command_call *call, struct hot_record *source, struct transfer_events events)
 {
     struct keyspace_view *view = call->view;
     struct buf storage = {0};
     const struct value value = keyspace_value_copy(source, &storage);
     const uint64_t expire_ms = hot_record_expire_ms(source);
-    if (!source_stays)
+    if (events.from != NULL)
         keyspace_delete(view, &call->keys[0], source);
     struct hot_record *target = keyspace_find(view, &call->keys[1], KEYSPACE_PEEK);
     (void)keyspace_set(view, &call->keys[1], target, value, expire_ms);
     buf_deinit(&storage);
+    if (target != NULL)
+        keyspace_notify(view, EVENT_NEW, "new", &call->keys[1]);
+    if (events.from != NULL)
+        keyspace_notify(view, EVENT_GENERIC, events.from, &call->keys[0]);
+    keyspace_notify(view, EVENT_GENERIC, events.to, &call->keys[1]);
+    if (can_be_waited_for(value.type))
+        keyspace_signal_ready(view, &call->keys[1]);
     commands_log_as_received(call);
 }
 
@@ -93,7 +117,7 @@ static bool rename_key(struct command_call *call, bool always, int64_t *renamed)
     }
     if (key_equal(&call->keys[0], &call->keys[1]) || (target_exists && !always))
         return true;
-    transfer(call, source, false);
+    transfer(call, source, (struct transfer_events){.from = "rename_from", .to = "rename_to"});
     *renamed = 1;
     return true;
 }
@@ -185,7 +209,7 @@ void cmd_copy(struct command_call *call)
         reply_integer(call->reply, 0);
         return;
     }
-    transfer(call, source, true);
+    transfer(call, source, (struct transfer_events){.to = "copy_to"});
     reply_integer(call->reply, 1);
 }
 
@@ -215,6 +239,6 @@ void cmd_move(struct command_call *call)
         reply_integer(call->reply, 0);
         return;
     }
-    transfer(call, source, false);
+    transfer(call, source, (struct transfer_events){.from = "move_from", .to = "move_to"});
     reply_integer(call->reply, 1);
 }

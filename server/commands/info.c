@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "commands_internal.h"
+#include "server/pubsub.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
@@ -156,7 +157,11 @@ static void section_memory(struct info *info)
     line_text(info, "mem_allocator", "libc");
 #endif
     line_number(info, "active_defrag_running", 0);
-    line_number(info, "lazyfree_pending_objects", 0);
+    uint64_t pending_values;
+    uint64_t freed_values;
+    value_reclaimer_counts(&pending_values, &freed_values);
+    line_number(info, "lazyfree_pending_objects", pending_values);
+    line_number(info, "lazyfreed_objects", freed_values);
 }
 
 static void section_persistence(struct info *info)
@@ -219,15 +224,18 @@ static void section_stats(struct info *info)
     line_number(info, "sync_partial_ok", 0);
     line_number(info, "sync_partial_err", 0);
     line_number(info, "expired_keys", metric_get(&keys, expired_count));
+    line_number(info, "expired_subkeys", metric_get(&keys, expired_part_count));
     line_number(info, "expired_cold_keys", metric_get(&keys, expired_cold_count));
     line_number(info, "evicted_keys", 0);
     line_number(info, "evicted_clients", metric_get(&server->metrics, evicted_client_count));
     line_number(info, "keyspace_hits", metric_get(&keys, hit_count));
     line_number(info, "keyspace_misses", metric_get(&keys, miss_count));
-    line_number(info, "pubsub_channels", 0);
-    line_number(info, "pubsub_patterns", 0);
+    line_number(info, "pubsub_channels", pubsub_name_count(server->pubsub, PUBSUB_CHANNEL));
+    line_number(info, "pubsub_patterns", pubsub_name_count(server->pubsub, PUBSUB_PATTERN));
+    line_number(info, "pubsubshard_channels", pubsub_name_count(server->pubsub, PUBSUB_SHARD));
     line_number(info, "latest_fork_usec", 0);
     line_number(info, "total_forks", 0);
+    line_number(info, "migrate_cached_sockets", 0);
     line_number(info, "client_query_buffer_limit_disconnections",
         metric_get(&server->metrics, query_limit_count));
     line_number(info, "client_output_buffer_limit_disconnections",

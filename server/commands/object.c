@@ -1,10 +1,12 @@
 /*
- * object.c: OBJECT: how a record is represented, and how hot it is. Answered by the header; a cold value stays cold.
+ * object.c: OBJECT: how a record is represented, and how hot it is. Answered by the header; a cold value stays cold (but for REFCOUNT).
  */
 #include "commands_internal.h"
 
 /* Indexes of the names of maxmemory-policy (settings), in redis.conf's order. */
 enum memory_policy { MEMORY_POLICY_VOLATILE_LFU = 1, MEMORY_POLICY_ALLKEYS_LFU = 5 };
+
+#define SHARED_INTEGER_COUNT 10000
 
 static const char *const object_help[] = {
     "ENCODING <key>",
@@ -46,11 +48,16 @@ void cmd_object_encoding(struct command_call *call)
     reply_bulk_text(call->reply, value_encoding_name(value.encoding));
 }
 
-/* Values are not shared between keys. */
+/* Values are not shared between keys; small integers are said to be, as Redis's are. */
 void cmd_object_refcount(struct command_call *call)
 {
-    if (find(call) != NULL)
-        reply_integer(call->reply, 1);
+    const struct hot_record *record = find(call);
+    if (record == NULL)
+        return;
+    const struct value value = hot_record_value(record);
+    const bool is_shared = value.type == VALUE_STRING && value.encoding == VALUE_ENCODING_INT &&
+                           value.integer >= 0 && value.integer < SHARED_INTEGER_COUNT;
+    reply_integer(call->reply, is_shared ? INT32_MAX : 1);
 }
 
 void cmd_object_idletime(struct command_call *call)

@@ -1,5 +1,5 @@
 /*
- * server.c: commands about the whole server: flush, save, stop, time, CONFIG, MEMORY, DEBUG. INFO and COMMAND have files of their own.
+ * server.c: commands about the whole server: flush, save, stop, time, CONFIG, MEMORY. INFO, COMMAND and DEBUG have files of their own.
  */
 #include "server/server.h"
 
@@ -10,10 +10,7 @@
 #include "commands_internal.h"
 #include "server/session.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <math.h>
-#include <time.h>
 
 /* --- flush ------------------------------------------------------------------------------------------------ */
 
@@ -245,6 +242,7 @@ static void cmd_config_resetstat(struct command_call *call)
     keyspace_metrics_reset(server->keyspace);
     prefetch_metrics_reset(server->prefetch);
     server_metrics_reset(server);
+    value_reclaimer_counts_reset();
     reply_ok(call->reply);
 }
 
@@ -377,46 +375,6 @@ static void cmd_memory_help(struct command_call *call)
     command_reply_help(call, lines, COUNT_OF(lines));
 }
 
-/* --- DEBUG -------------------------------------------------------------------------------------------------------------- */
-
-/* Stalls this worker, as it stalls Redis: tests of clients rely on it. */
-static void cmd_debug_sleep(struct command_call *call)
-{
-    double seconds = 0;
-    if (!slice_to_double(call->argv[2], &seconds) || !isfinite(seconds)) {
-        seconds = 0;
-    }
-    if (seconds > 3600)
-        seconds = 3600;
-    if (seconds > 0) {
-        struct timespec rest = {.tv_sec = (time_t)seconds,
-            .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
-        while (nanosleep(&rest, &rest) != 0 && errno == EINTR)
-            ;
-    }
-    reply_ok(call->reply);
-}
-
-static void cmd_debug_active_expire(struct command_call *call)
-{
-    int64_t on = 0;
-    if (!command_int64(call, 2, &on, NULL))
-        return;
-    keyspace_active_expire_set(call->server->keyspace, on != 0);
-    reply_ok(call->reply);
-}
-
-static void cmd_debug_help(struct command_call *call)
-{
-    static const char *const lines[] = {
-        "SLEEP <seconds>",
-        "    Stop the worker for <seconds>. Decimals allowed.",
-        "SET-ACTIVE-EXPIRE <0|1>",
-        "    Setting it to 0 disables expiring keys in the background.",
-    };
-    command_reply_help(call, lines, COUNT_OF(lines));
-}
-
 static const struct command config_subcommands[] = {
     {.name = "get",
         .handler = cmd_config_get,
@@ -509,37 +467,6 @@ static const struct command memory_subcommands[] = {
         .group = COMMAND_GROUP_SERVER,
         .acl = ACL_SLOW,
         .since = "4.0.0",
-        .complexity = "O(1)",
-        .summary = "Returns helpful text about the different subcommands."},
-    COMMANDS_END,
-};
-
-static const struct command debug_subcommands[] = {
-    {.name = "sleep",
-        .handler = cmd_debug_sleep,
-        .arity = 3,
-        .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
-        .group = COMMAND_GROUP_SERVER,
-        .acl = ACL_ADMIN | ACL_SLOW | ACL_DANGEROUS,
-        .since = "1.0.0",
-        .complexity = "O(1)",
-        .summary = "Stops the worker for some time."},
-    {.name = "set-active-expire",
-        .handler = cmd_debug_active_expire,
-        .arity = 3,
-        .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
-        .group = COMMAND_GROUP_SERVER,
-        .acl = ACL_ADMIN | ACL_SLOW | ACL_DANGEROUS,
-        .since = "1.0.0",
-        .complexity = "O(1)",
-        .summary = "Turns background expiry on or off."},
-    {.name = "help",
-        .handler = cmd_debug_help,
-        .arity = 2,
-        .flags = CMD_LOADING | CMD_STALE,
-        .group = COMMAND_GROUP_SERVER,
-        .acl = ACL_SLOW,
-        .since = "1.0.0",
         .complexity = "O(1)",
         .summary = "Returns helpful text about the different subcommands."},
     COMMANDS_END,
@@ -660,15 +587,6 @@ const struct command server_commands[] = {
         .since = "4.0.0",
         .complexity = "Depends on subcommand.",
         .summary = "A container for memory diagnostics commands."},
-    {.name = "debug",
-        .arity = -2,
-        .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
-        .subcommands = debug_subcommands,
-        .group = COMMAND_GROUP_SERVER,
-        .acl = ACL_ADMIN | ACL_SLOW | ACL_DANGEROUS,
-        .since = "1.0.0",
-        .complexity = "Depends on subcommand.",
-        .summary = "A container for debugging commands."},
     {.name = "info",
         .handler = cmd_info,
         .arity = -1,

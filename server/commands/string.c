@@ -33,6 +33,7 @@ void cmd_getdel(struct command_call *call)
         return;
     keyspace_delete(call->view, &call->keys[0], record);
     commands_log_delete(call, &call->keys[0]);
+    keyspace_notify(call->view, EVENT_GENERIC, "del", &call->keys[0]);
 }
 
 /* Only a moment that was given as such can be past already: the key is then deleted. */
@@ -68,10 +69,12 @@ void cmd_getex(struct command_call *call)
     if (is_past(call, &options, expire_ms)) {
         keyspace_delete(call->view, key, record);
         commands_log_delete(call, key);
+        keyspace_notify(call->view, EVENT_GENERIC, "del", key);
     } else if (expire_ms != 0 ||
                (options.expiry == STRING_EXPIRY_PERSIST && hot_record_expire_ms(record) != 0)) {
         (void)keyspace_expire(call->view, key, record, expire_ms);
         commands_log_expiry(call, key, expire_ms);
+        keyspace_notify(call->view, EVENT_GENERIC, expire_ms != 0 ? "expire" : "persist", key);
     }
 }
 

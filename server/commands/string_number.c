@@ -35,6 +35,7 @@ static void add_integer(struct command_call *call, int64_t increment)
     }
     (void)keyspace_set(call->view, &call->keys[0], record, value_integer(number), expire_ms);
     commands_log_as_received(call);
+    keyspace_notify(call->view, EVENT_STRING, "incrby", &call->keys[0]);
     reply_integer(call->reply, number);
 }
 
@@ -150,5 +151,6 @@ void cmd_incrbyfloat(struct command_call *call)
         value.encoding = VALUE_ENCODING_EMBSTR;
     (void)keyspace_set(call->view, &call->keys[0], record, value, expire_ms);
     log_float(call, text);
+    keyspace_notify(call->view, EVENT_STRING, "incrbyfloat", &call->keys[0]);
     reply_bulk(call->reply, text);
 }

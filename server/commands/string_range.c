@@ -97,9 +97,9 @@ static void store_raw(struct command_call *call, struct hot_record *record, stru
     (void)keyspace_set(call->view, &call->keys[0], record, value, expire_ms);
 }
 
-/* Replies the new length, logs. record may be NULL. */
-static void write_piece(
-    struct command_call *call, struct hot_record *record, const struct piece *piece)
+/* Replies the new length, logs, tells of the event. record may be NULL. */
+static void write_piece(struct command_call *call, struct hot_record *record,
+    const struct piece *piece, const char *event)
 {
     struct value old = {.type = VALUE_STRING};
     if (record != NULL)
@@ -123,6 +123,7 @@ static void write_piece(
         store_raw(call, record, value_blob(blob));
     }
     commands_log_as_received(call);
+    keyspace_notify(call->view, EVENT_STRING, event, &call->keys[0]);
     reply_integer(call->reply, (int64_t)size);
 }
 
@@ -157,6 +158,7 @@ void cmd_append(struct command_call *call)
             return;
         store_raw(call, NULL, value);
         commands_log_as_received(call);
+        keyspace_notify(call->view, EVENT_STRING, "append", &call->keys[0]);
         reply_integer(call->reply, (int64_t)bytes.size);
         return;
     }
@@ -164,7 +166,7 @@ void cmd_append(struct command_call *call)
     if (!check_size(call, size, bytes.size))
         return;
     const struct piece piece = {.offset = size, .bytes = bytes};
-    write_piece(call, record, &piece);
+    write_piece(call, record, &piece, "append");
 }
 
 void cmd_setrange(struct command_call *call)
@@ -187,5 +189,5 @@ void cmd_setrange(struct command_call *call)
     if (!check_size(call, (uint64_t)offset, bytes.size))
         return;
     const struct piece piece = {.offset = (size_t)offset, .bytes = bytes};
-    write_piece(call, record, &piece);
+    write_piece(call, record, &piece, "setrange");
 }

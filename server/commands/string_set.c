@@ -58,6 +58,9 @@ static void store(struct command_call *call, struct hot_record *record, struct v
         expire_ms = hot_record_expire_ms(record);
     (void)keyspace_set(call->view, &call->keys[0], record, value, expire_ms);
     log_set(call, plan);
+    keyspace_notify(call->view, EVENT_STRING, "set", &call->keys[0]);
+    if (plan->expire_ms != 0)
+        keyspace_notify(call->view, EVENT_GENERIC, "expire", &call->keys[0]);
 }
 
 static void reply_old(struct command_call *call, const struct hot_record *record)
@@ -126,6 +129,7 @@ void cmd_set(struct command_call *call)
         return;
     (void)keyspace_set(call->view, &call->keys[0], record, value, 0);
     commands_log_as_received(call);
+    keyspace_notify(call->view, EVENT_STRING, "set", &call->keys[0]);
     reply_ok(call->reply);
 }
 
@@ -200,6 +204,7 @@ static void store_one(struct command_call *call, size_t index, struct value valu
     const struct key *key = &call->keys[index];
     struct hot_record *record = keyspace_find(call->view, key, KEYSPACE_WRITE);
     (void)keyspace_set(call->view, key, record, value, 0);
+    keyspace_notify(call->view, EVENT_STRING, "set", key);
 }
 
 /* Values with their own memory are all made before the first is stored: all or nothing. */

@@ -84,18 +84,7 @@ const struct settings_row settings_inert_rows[] = {
     INT("active-defrag-cycle-max", NULL, 0, 25, 1, 99),
     INT("active-defrag-max-scan-fields", NULL, 0, 1000, 1, LONG_MAX),
     BOOL("jemalloc-bg-thread", NULL, 0, 1),
-    INT("hash-max-listpack-entries", "hash-max-ziplist-entries", 0, 512, 0, LONG_MAX),
-    BYTES("hash-max-listpack-value", "hash-max-ziplist-value", 0, 64, 0),
-    INT("list-max-listpack-size", "list-max-ziplist-size", 0, -2, INT_MIN, INT_MAX),
     INT("list-compress-depth", NULL, 0, 0, 0, INT_MAX),
-    INT("set-max-intset-entries", NULL, 0, 512, 0, LONG_MAX),
-    INT("set-max-listpack-entries", NULL, 0, 128, 0, LONG_MAX),
-    BYTES("set-max-listpack-value", NULL, 0, 64, 0),
-    INT("zset-max-listpack-entries", "zset-max-ziplist-entries", 0, 128, 0, LONG_MAX),
-    BYTES("zset-max-listpack-value", "zset-max-ziplist-value", 0, 64, 0),
-    BYTES("hll-sparse-max-bytes", NULL, 0, 3000, 0),
-    BYTES("stream-node-max-bytes", NULL, 0, 4096, 0),
-    INT("stream-node-max-entries", NULL, 0, 100, 0, INT64_MAX),
 
     /* process */
     ENUM("supervised", ROW_STARTUP, 3, supervised_names),
@@ -137,7 +126,6 @@ const struct settings_row settings_inert_rows[] = {
     BOOL("latency-tracking", NULL, 0, 1),
     LIST("latency-tracking-info-percentiles", NULL, 0, "50 99 99.9", check_percentiles),
     INT("tracking-table-max-keys", NULL, 0, 1000000, 0, LONG_MAX),
-    TEXT("notify-keyspace-events", NULL, 0, "", check_events),
     INT("busy-reply-threshold", "lua-time-limit", 0, 5000, 0, LONG_MAX),
 
     /* access */
@@ -145,7 +133,6 @@ const struct settings_row settings_inert_rows[] = {
     INT("acllog-max-len", NULL, 0, 128, 0, LONG_MAX),
     ENUM("acl-pubsub-default", 0, 1, pubsub_names),
     ENUM("enable-protected-configs", ROW_STARTUP, 0, protected_names),
-    ENUM("enable-debug-command", ROW_STARTUP, 0, protected_names),
     ENUM("enable-module-command", ROW_STARTUP, 0, protected_names),
 
     /* replication */

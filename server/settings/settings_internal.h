@@ -49,7 +49,8 @@ struct settings_row {
     const char *alias; /* its older name, or NULL */
     enum row_kind kind;
     unsigned flags;
-    size_t offset; /* of the int64_t in struct settings; NO_OFFSET: in the state */
+    size_t offset;           /* of the int64_t in struct settings; NO_OFFSET: in the state */
+    _Atomic int64_t *shared; /* another module's copy, kept equal; or NULL */
     int64_t default_number;
     int64_t min, max;
     const char *default_text;

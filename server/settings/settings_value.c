@@ -325,6 +325,8 @@ void settings_value_store(struct settings *settings, size_t index, struct row_va
     const struct settings_row *const row = settings_row_at(index);
     struct row_value *const kept = &settings->texts->values[index];
     kept->number = value.number;
+    if (row->shared != NULL)
+        atomic_store_explicit(row->shared, value.number, memory_order_relaxed);
     if (row->offset != NO_OFFSET)
         option_store(number_of(settings, row), value.number);
     if (row->kind == ROW_LIMITS) {
