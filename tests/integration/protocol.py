@@ -896,10 +896,13 @@ def random_commands(server):
         admin.call('CONFIG', 'RESETSTAT')
         names = [name for name in admin.call('COMMAND', 'LIST') if name.split(b'|')[0] not in (
             b'shutdown', b'debug', b'quit', b'client', b'config', b'reset', b'hello', b'auth', b'save', b'monitor', b'bgsave',
-            b'bgrewriteaof', b'failover', b'replicaof', b'slaveof', b'psync', b'sync', b'module', b'acl', b'function')]
+            b'bgrewriteaof', b'failover', b'replicaof', b'slaveof', b'psync', b'sync', b'module', b'acl', b'function',
+            # These have replies of their own number, or wait: pubsub.py and blocking.py have them.
+            b'subscribe', b'unsubscribe', b'psubscribe', b'punsubscribe', b'ssubscribe', b'sunsubscribe',
+            b'blpop', b'brpop', b'blmove', b'brpoplpush', b'blmpop', b'bzpopmin', b'bzpopmax', b'bzmpop')]
     numbers = [b'0', b'1', b'-1', b'10', b'100', b'1.5', b'9223372036854775807', b'-9223372036854775808', b'nan', b'inf']
     words = [b'a', b'b', b'c', b'k1', b'k2', b'', b'EX', b'PX', b'NX', b'XX', b'GT', b'LT', b'GET', b'KEEPTTL', b'PERSIST', b'MATCH',
-             b'*', b'COUNT', b'TYPE', b'string', b'REPLACE', b'DB', b'LEN', b'IDX', b'WITHMATCHLEN', b'ASYNC', NAUGHTY, b'x' * 5000]
+             b'*', b'COUNT', b'LEFT', b'RIGHT', b'BEFORE', b'(1', b'[a', b'-', b'+', b'STREAMS', b'MAXLEN', b'm', b'BYSCORE', b'1-1', b'TYPE', b'string', b'REPLACE', b'DB', b'LEN', b'IDX', b'WITHMATCHLEN', b'ASYNC', NAUGHTY, b'x' * 5000]
     succeeded = set()
     for protocol in [2, 3]:
         with Wire(server) as wire:
@@ -916,7 +919,8 @@ def random_commands(server):
         check_alive(server)
     with clean(server) as admin:
         failed = [name for name in names if name.split(b'|')[0] not in succeeded]
-        expect(len(failed) < 5, 'never succeeded: %r' % failed)
+        # Some need several words in their places.
+        expect(len(failed) < 40 and len(succeeded) > 150, 'never succeeded: %r' % failed)
 
 
 def what_was_used_is_given_back(server):

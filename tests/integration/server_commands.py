@@ -409,6 +409,7 @@ def table(wire):
 KNOWN_DIFFERENCES = {
     'command|getkeys': {'arity'},          # 7.2: -3, any command of one argument
     'command|getkeysandflags': {'arity'},
+    'zrank': {'arity'}, 'zrevrank': {'arity'}, # 7.2: WITHSCORE
     'set': {'notes'}, 'getex': {'notes'},  # prose in the key specification
 }
 FIELDS = ['name', 'arity', 'flags', 'first key', 'last key', 'step', 'categories', 'tips', 'key specifications']
@@ -927,6 +928,31 @@ def tier_and_prefetch(server):
         expect_equal(wire.call('TIER', 'nonsense'), b"ERR unknown subcommand 'nonsense'. Try TIER HELP.")
 
 
+def memory_that_no_process_keeps_to(server):
+    """maxmemory 1: what adds data is refused, alone, in MULTI and by EXEC; the rest goes on."""
+    refusal = b"OOM command not allowed when used memory > 'maxmemory'."
+    with Wire(server) as wire, Wire(server) as other:
+        wire.call('FLUSHALL')
+        wire.call('SET', 'k', 'v')
+        wire.call('MULTI')
+        wire.call('SET', 'k', 'w')
+        expect_equal(other.call('CONFIG', 'SET', 'maxmemory', 1), b'OK')
+        try:
+            expect_equal(wire.call('EXEC'), Error(b'EXECABORT Transaction discarded because of: ' + refusal))
+            expect_equal(wire.call('SET', 'k', 'w'), Error(refusal))
+            expect_equal(wire.call('GET', 'k'), b'v')
+            wire.call('MULTI')
+            expect_equal(wire.call('GET', 'k'), b'QUEUED')
+            expect_equal(wire.call('EXEC'), [b'v'])
+            wire.call('MULTI')
+            expect_equal(wire.call('SET', 'k', 'w'), Error(refusal))
+            expect(wire.call('EXEC').startswith(b'EXECABORT'), 'a refused command')
+            expect_equal(wire.call('DEL', 'k'), 1)
+        finally:
+            other.call('CONFIG', 'SET', 'maxmemory', 0)
+        expect_equal(wire.call('SET', 'k', 'w'), b'OK')
+
+
 def debug_sleep(server):
     with Wire(server) as wire:
         start = time.monotonic()
@@ -983,7 +1009,7 @@ def redis_cli(server):
 SHARED = [config_get, every_redis_option_is_known, config_sanity, config_set, config_resetstat, options_take_effect, client_info_and_list, client_names,
           client_kill, command_info_is_that_of_redis, command_subcommands, help_texts, info, transactions, transactions_are_atomic, watch,
           watch_and_whole_databases, watch_and_expiry, transactions_on_cold_keys, databases, saving, objects_and_memory, tier_and_prefetch,
-          debug_sleep, redis_cli]
+          memory_that_no_process_keeps_to, debug_sleep, redis_cli]
 OWN = [config_rewrite, bad_configuration_at_start, stopping, stopping_under_fire]
 
 

@@ -15,6 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support', 'python'))
 from kelvin_process import ReplyError, Server  # noqa: E402
+from model_types import KIND_OF, READERS, WRONG_TYPE, Collections, commands_of, copy_of  # noqa: E402
 
 DATABASES = 3
 NOT_INTEGER = ReplyError('ERR value is not an integer or out of range')
@@ -35,7 +36,7 @@ def as_integer(value):
     return number
 
 
-class Model:
+class Model(Collections):
     """What Redis would hold: per database a dictionary of key -> [value, expire_ms or 0]."""
 
     def __init__(self):
@@ -43,12 +44,16 @@ class Model:
 
     def copy(self):
         other = Model()
-        other.databases = [{key: list(entry) for key, entry in db.items()} for db in self.databases]
+        other.databases = [
+            {key: [copy_of(value), expire] for key, (value, expire) in db.items()} for db in self.databases]
         return other
 
     def apply(self, session, args):
         """The expected reply. session: {'db': n}."""
         name = args[0].lower()
+        kind = KIND_OF.get(name)
+        if kind is not None and not self.is_kind(session, args[1], kind):
+            return WRONG_TYPE
         return getattr(self, 'do_' + name)(session, *args[1:])
 
     def db(self, session):
@@ -62,6 +67,8 @@ class Model:
     def do_set(self, s, key, value, *options):
         db = self.db(s)
         entry = db.get(key)
+        if 'GET' in options and not self.is_kind(s, key, bytes):
+            return WRONG_TYPE
         old = entry[0] if entry else None
         options = list(options)
         flags = {o for o in options if isinstance(o, str)}
@@ -165,7 +172,7 @@ class Model:
         return 1
 
     def do_mget(self, s, *keys):
-        return [self.do_get(s, key) for key in keys]
+        return [self.do_get(s, key) if self.is_kind(s, key, bytes) else None for key in keys]
 
     # keys
     def do_del(self, s, *keys):
@@ -177,9 +184,6 @@ class Model:
         return sum(key in self.db(s) for key in keys)
 
     do_touch = do_exists
-
-    def do_type(self, s, key):
-        return b'string' if key in self.db(s) else b'none'
 
     def do_pexpiretime(self, s, key):
         entry = self.db(s).get(key)
@@ -234,7 +238,7 @@ class Model:
         entry = self.db(s).get(source)
         if not entry or (target in to and 'REPLACE' not in options):
             return 0
-        to[target] = list(entry)
+        to[target] = [copy_of(entry[0]), entry[1]]
         return 1
 
     def do_move(self, s, key, database):
@@ -296,6 +300,12 @@ class History:
             return (b'%032x' % self.rng.getrandbits(128)) * self.rng.randrange(60, 260)
         return b'big%d' % self.rng.randrange(1000) * self.rng.randrange(3000, 30000)
 
+    def collection(self, prefix, kind):
+        """Mostly keys that hold this kind; now and then any."""
+        if self.rng.random() < 0.03:
+            return self.key(prefix)
+        return prefix + b'%s:%d' % (kind.encode(), self.rng.randrange(30))
+
     def later(self):
         return self.now_ms + FAR_MS + self.rng.randrange(FAR_MS)
 
@@ -337,6 +347,10 @@ class History:
             (2, lambda: ['RENAMENX', k(), k()]),
             (2, lambda: ['COPY', k(), k()] + r.choice([[], ['REPLACE']])),
         ]
+        # Strings and collections in equal parts.
+        own = commands_of(self, lambda kind: self.collection(prefix, kind))
+        share = sum(c[0] for c in choices) / sum(c[0] for c in own)
+        choices += [(weight * share, make) for weight, make in own]
         if not local:
             choices += [
                 (2, lambda: ['COPY', k(), k(), 'DB', r.randrange(DATABASES), 'REPLACE']),
@@ -498,7 +512,7 @@ class Run:
             self.check(['SCAN'], self.scan(client, 'COUNT', self.rng.choice([1, 10, 100, 5000])), set(db))
         elif kind == 2:
             got = self.scan(client, 'MATCH', 'key:2*', 'TYPE', 'string')
-            self.check(['SCAN MATCH'], got, {k for k in db if k.startswith(b'key:2')})
+            self.check(['SCAN MATCH'], got, {k for k in db if k.startswith(b'key:2') and type(db[k][0]) is bytes})
         else:
             got = client.call('RANDOMKEY')
             if (got not in db) if db else got is not None:
@@ -572,10 +586,11 @@ class Run:
             self.check(['DBSIZE after restart', db], client.call('DBSIZE'), len(keys))
             for at in range(0, len(keys), 100):
                 some = keys[at:at + 100]
-                values = client.call('MGET', *some)
+                readers = [READERS[kind] for kind in client.pipeline([['TYPE', key] for key in some])]
+                values = client.pipeline([command(key) for key, (command, _) in zip(some, readers)])
                 times = client.pipeline([['PEXPIRETIME', key] for key in some])
-                for key, value, when in zip(some, values, times):
-                    stored.databases[db][key] = [value, max(when, 0)]
+                for key, value, when, (_, parse) in zip(some, values, times, readers):
+                    stored.databases[db][key] = [parse(value), max(when, 0)]
         client.call('SELECT', 0)
         for candidate in reversed(candidates):
             if candidate.databases == stored.databases:

@@ -156,7 +156,7 @@ END_TEST
 
 START_TEST(inert_options_are_told_from_the_others)
 {
-    ck_assert(settings_is_inert("hll-sparse-max-bytes"));
+    ck_assert(settings_is_inert("list-compress-depth"));
     ck_assert(settings_is_inert("slave-priority"));
     ck_assert(!settings_is_inert("port"));
     ck_assert(!settings_is_inert("maxmemory"));
