@@ -64,10 +64,11 @@ struct net {
 
 static void refuse(struct net *net, int fd, const char *text)
 {
+    /* First: who has read the refusal finds it counted. */
+    metric_add(&net->server->metrics, rejected_connection_count, 1);
     const ssize_t ignored = write(fd, text, strlen(text));
     (void)ignored;
     close(fd);
-    metric_add(&net->server->metrics, rejected_connection_count, 1);
 }
 
 static bool is_loopback(int fd)
