@@ -42,8 +42,13 @@ MUST_USE bool commands_parse_time(
 /* As above, for SET and GETEX: the number must be positive. */
 MUST_USE bool commands_parse_expiry(
     struct command_call *call, int argument, enum commands_time kind, uint64_t *expire_ms);
-/* The timeout of a blocking command: seconds, fractions too, to ms; 0: for ever (list_block.c). False: an error was replied. */
+/* The timeout of a blocking command: seconds, fractions too, to ms; 0: for ever. False: an error was replied. */
 MUST_USE bool commands_parse_timeout(struct command_call *call, int argument, int64_t *timeout_ms);
+/*
+ * A number as strtod() reads a text that ends at its first NUL: blanks may lead, empty is 0. Too large is infinite, too small 0 or
+ * nearly, and *out_of_range. False: no number, or NaN; nothing is replied.
+ */
+MUST_USE bool commands_parse_loose_double(struct slice text, double *number, bool *out_of_range);
 /* An int, as a database number: errors as Redis's. */
 MUST_USE bool commands_parse_int(struct command_call *call, int argument, int *value);
 /* Seconds since the record was used, as far as this process knows: at most since its start. */
@@ -114,6 +119,8 @@ uint32_t lcs_walk(const uint32_t *table, struct slice a, struct slice b, char *t
 struct expire_conditions {
     bool nx, xx, gt, lt;
 };
+/* True if the word is NX, XX, GT or LT, which is noted. */
+bool expire_condition_take(struct slice word, struct expire_conditions *conditions);
 /* argv[3] on. False: an error was replied. */
 MUST_USE bool expire_conditions_parse(
     struct command_call *call, struct expire_conditions *conditions);

@@ -4,7 +4,12 @@
  * What is logged (I3): a command that reads no clock and no random number is its own effect and is logged word for word; the others
  * log what they did, with absolute times.
  */
+#include "base/mem.h"
 #include "commands_internal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
 
 void commands_log_as_received(struct command_call *call)
 {
@@ -98,6 +103,46 @@ bool commands_parse_expiry(
     }
     *expire_ms = (uint64_t)when_ms;
     return true;
+}
+
+bool commands_parse_timeout(struct command_call *call, int argument, int64_t *timeout_ms)
+{
+    long double seconds = 0;
+    if (!string_to_float(call->argv[argument], &seconds)) {
+        reply_error(call->reply, "ERR timeout is not a float or out of range");
+        return false;
+    }
+    const long double ms = ceill(seconds * 1000);
+    if (ms < 0) {
+        reply_error(call->reply, "ERR timeout is negative");
+        return false;
+    }
+    /* The deadline has to be a time, too. */
+    if (ms > (long double)INT64_MAX || (int64_t)ms > INT64_MAX - (int64_t)call->view->now_ms) {
+        reply_error(call->reply, "ERR timeout is out of range");
+        return false;
+    }
+    *timeout_ms = (int64_t)ms;
+    return true;
+}
+
+bool commands_parse_loose_double(struct slice text, double *number, bool *out_of_range)
+{
+    char local[256];
+    char *const copy = text.size < sizeof(local) ? local : mem_try_alloc(text.size + 1);
+    if (copy == NULL)
+        return false;
+    if (text.size > 0)
+        memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    char *end = NULL;
+    errno = 0;
+    *number = strtod(copy, &end);
+    *out_of_range = errno == ERANGE;
+    const bool is_good = *end == '\0' && !isnan(*number);
+    if (copy != local)
+        mem_free(copy);
+    return is_good;
 }
 
 bool commands_parse_int(struct command_call *call, int argument, int *value)

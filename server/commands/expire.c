@@ -69,7 +69,7 @@ void cmd_pexpiretime(struct command_call *call)
 
 /* --- setting ------------------------------------------------------------------------------------------------ */
 
-static bool take_condition(struct slice word, struct expire_conditions *conditions)
+bool expire_condition_take(struct slice word, struct expire_conditions *conditions)
 {
     if (slice_equal_nocase(word, "nx"))
         conditions->nx = true;
@@ -89,7 +89,7 @@ bool expire_conditions_parse(struct command_call *call, struct expire_conditions
     *conditions = (struct expire_conditions){0};
     for (int i = 3; i < call->argc; i++) {
         const struct slice word = call->argv[i];
-        if (!take_condition(word, conditions)) {
+        if (!expire_condition_take(word, conditions)) {
             reply_error_format(
                 call->reply, "ERR Unsupported option %.*s", commands_quote_size(word), word.data);
             return false;

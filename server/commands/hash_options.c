@@ -65,24 +65,9 @@ bool hash_parse_fields(
     return true;
 }
 
-static bool take_condition(struct slice word, struct expire_conditions *conditions)
-{
-    if (slice_equal_nocase(word, "nx"))
-        conditions->nx = true;
-    else if (slice_equal_nocase(word, "xx"))
-        conditions->xx = true;
-    else if (slice_equal_nocase(word, "gt"))
-        conditions->gt = true;
-    else if (slice_equal_nocase(word, "lt"))
-        conditions->lt = true;
-    else
-        return false;
-    return true;
-}
-
 bool hash_parse_hexpire(struct command_call *call, struct hash_options *options)
 {
-    const int first = take_condition(call->argv[3], &options->conditions) ? 4 : 3;
+    const int first = expire_condition_take(call->argv[3], &options->conditions) ? 4 : 3;
     return hash_parse_fields(
         call, first, "ERR Parameter `numFields` should be greater than 0", &options->fields);
 }

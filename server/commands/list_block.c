@@ -6,29 +6,6 @@
  */
 #include "list_commands.h"
 
-#include <math.h>
-
-bool commands_parse_timeout(struct command_call *call, int argument, int64_t *timeout_ms)
-{
-    long double seconds = 0;
-    if (!string_to_float(call->argv[argument], &seconds)) {
-        reply_error(call->reply, "ERR timeout is not a float or out of range");
-        return false;
-    }
-    const long double ms = ceill(seconds * 1000);
-    if (ms < 0) {
-        reply_error(call->reply, "ERR timeout is negative");
-        return false;
-    }
-    /* The deadline has to be a time, too. */
-    if (ms > (long double)INT64_MAX || (int64_t)ms > INT64_MAX - (int64_t)call->view->now_ms) {
-        reply_error(call->reply, "ERR timeout is out of range");
-        return false;
-    }
-    *timeout_ms = (int64_t)ms;
-    return true;
-}
-
 /* Waits, or gives the null that those get who may not. Redis's null at the deadline is an array whatever the command. */
 static void wait(struct command_call *call, int64_t timeout_ms, bool null_is_array)
 {

@@ -12,8 +12,6 @@
 #include "storage/set.h"
 #include "storage/zset.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 
 /* --- members --------------------------------------------------------------------------------------------------------- */
@@ -129,23 +127,10 @@ void sort_items_deinit(struct sort_items *items)
 
 /* --- weights ----------------------------------------------------------------------------------------------------------- */
 
-/* As strtod() reads it, blanks before it and all; "" is 0. Bytes behind a NUL are not seen. */
 static bool parse_weight(struct slice text, double *weight)
 {
-    char small[256];
-    char *const copy = text.size < sizeof(small) ? small : mem_try_alloc(text.size + 1);
-    if (copy == NULL)
-        return false;
-    if (text.size > 0)
-        memcpy(copy, text.data, text.size);
-    copy[text.size] = '\0';
-    char *end = NULL;
-    errno = 0;
-    *weight = strtod(copy, &end);
-    const bool is_good = *end == '\0' && errno != ERANGE && !isnan(*weight);
-    if (copy != small)
-        mem_free(copy);
-    return is_good;
+    bool out_of_range;
+    return commands_parse_loose_double(text, weight, &out_of_range) && !out_of_range;
 }
 
 void sort_items_weigh(struct sort_items *items, size_t index, const struct sort_value *value)

@@ -2,12 +2,8 @@
  * zset_shared.c: what the sorted sets' commands have in common: the record, replies, ranges.
  */
 #include "base/check.h"
-#include "base/mem.h"
 #include "scan_element.h"
 #include "zset_commands.h"
-
-#include <math.h>
-#include <stdlib.h>
 
 #define REPLY_NOT_A_RANGE "ERR min or max is not a float"
 #define REPLY_NOT_LEX     "ERR min or max not valid string range item"
@@ -188,30 +184,14 @@ bool zset_parse_score(struct command_call *call, int argument, double *score)
            command_double(call, argument, score, NULL);
 }
 
-/* As strtod() reads a text that ends at its first NUL: empty is 0, blanks may lead, too large is infinite. */
-static bool loose_double(struct slice text, double *number)
-{
-    char local[128];
-    char *copy = text.size < sizeof(local) ? local : mem_try_alloc(text.size + 1);
-    if (copy == NULL)
-        return false;
-    if (text.size > 0)
-        memcpy(copy, text.data, text.size);
-    copy[text.size] = '\0';
-    char *end = NULL;
-    *number = strtod(copy, &end);
-    const bool good = *end == '\0' && !isnan(*number);
-    if (copy != local)
-        mem_free(copy);
-    return good;
-}
-
 static bool parse_score_bound(struct slice text, struct zset_bound *bound)
 {
+    bool out_of_range; /* infinite, which is a bound */
     bound->exclusive = text.size > 0 && text.data[0] == '(';
     if (bound->exclusive)
         text = slice_of(text.data + 1, text.size - 1);
-    return short_integer(text, &bound->score) || loose_double(text, &bound->score);
+    return short_integer(text, &bound->score) ||
+           commands_parse_loose_double(text, &bound->score, &out_of_range);
 }
 
 static bool parse_lex_bound(struct slice text, struct zset_bound *bound)

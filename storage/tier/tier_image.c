@@ -184,29 +184,26 @@ struct tier_image *image_of_key(const struct key *key)
     return (struct tier_image *)(uintptr_t)(key->data - sizeof(struct tier_image));
 }
 
-struct freeing {
-    uint64_t bytes;
-};
-
 static void free_image(void *context, struct tier_image *image)
 {
-    ((struct freeing *)context)->bytes += pinned_bytes(image);
+    uint64_t *const bytes = context;
+    *bytes += pinned_bytes(image);
     payload_release(&image->payload);
 }
 
 void image_batch_free(struct tier_images *images, struct tier_image_batch *batch)
 {
-    struct freeing freeing = {0};
-    each(batch->blocks, free_image, &freeing);
+    uint64_t bytes = 0;
+    each(batch->blocks, free_image, &bytes);
     while (batch->blocks != NULL) {
         struct image_block *const next = batch->blocks->next;
-        freeing.bytes += sizeof(*batch->blocks) + batch->blocks->capacity;
+        bytes += sizeof(*batch->blocks) + batch->blocks->capacity;
         mem_free(batch->blocks);
         batch->blocks = next;
     }
     mem_free(batch->keys);
     *batch = (struct tier_image_batch){0};
-    atomic_fetch_sub_explicit(&images->bytes, freeing.bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&images->bytes, bytes, memory_order_relaxed);
 }
 
 void images_drop(struct tier_images *images)
